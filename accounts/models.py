@@ -1,0 +1,192 @@
+"""Who people are, the tokens and tickets they hold, and what staff did to them."""
+
+import re
+from datetime import date
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from common.ids import uuid7
+from common.models import UUIDModel
+
+ADULT_AGE = 18
+HANDLE_PATTERN = r"^[a-z0-9_]{3,30}\Z"
+PHONE_PATTERN = r"^\+[1-9][0-9]{6,14}\Z"
+
+
+def normalise_email(email: str | None) -> str | None:
+    """Addresses are stored in lower case, and "none" is NULL so that many users may have none."""
+    return (email or "").strip().lower() or None
+
+
+def default_display_name(email: str | None) -> str:
+    """The first word of the address: enough for a persona to greet somebody, too little to write to them."""
+    word = re.match(r"[^\W\d_]{2,30}", (email or "").partition("@")[0])
+    return word[0].capitalize() if word else str(_("Friend"))
+
+
+class UserManager(BaseUserManager["User"]):
+    use_in_migrations = True
+
+    def create_user(self, email: str | None, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=normalise_email(username))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(_("email"), null=True, blank=True, unique=True)
+    phone = models.CharField(
+        _("phone"), max_length=16, null=True, blank=True, unique=True, validators=[RegexValidator(PHONE_PATTERN)]
+    )
+    handle = models.CharField(
+        _("handle"), max_length=30, null=True, blank=True, unique=True, validators=[RegexValidator(HANDLE_PATTERN)]
+    )
+    display_name = models.CharField(_("display name"), max_length=60)
+    pronouns = models.CharField(_("pronouns"), max_length=30, blank=True)
+    locale = models.CharField(_("language"), max_length=12, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    birth_date = models.DateField(_("birth date"), null=True, blank=True)
+    avatar_key = models.CharField(max_length=200, blank=True, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("staff"), default=False)
+    # Raising it ends every session and token of the user at once.
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")) & ~models.Q(email=""), name="user_email_lower_case_or_null"
+            ),
+            models.CheckConstraint(condition=models.Q(handle__regex=HANDLE_PATTERN), name="user_handle_simple"),
+            models.CheckConstraint(condition=models.Q(phone__regex=PHONE_PATTERN), name="user_phone_e164"),
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="user_newest")]
+
+    def __str__(self) -> str:
+        return self.email or self.phone or str(self.id)
+
+    def clean(self) -> None:
+        self._normalise()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self._normalise()
+        super().save(*args, **kwargs)
+
+    def _normalise(self) -> None:
+        self.email = normalise_email(self.email)
+        self.phone = self.phone or None
+        self.handle = (self.handle or "").lower() or None
+        self.display_name = self.display_name.strip() or default_display_name(self.email)
+
+    @property
+    def is_adult(self) -> bool:
+        return self.birth_date is not None and age_on(timezone.localdate(), self.birth_date) >= ADULT_AGE
+
+    def get_short_name(self) -> str:
+        return self.display_name
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # Django ends a session when this changes; with the epoch in it, so does "end all sessions".
+        return salted_hmac(
+            "accounts.User.session", f"{self.password}:{self.session_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
+
+
+def age_on(day: date, birth_date: date) -> int:
+    """Whole years; somebody born on 29 February turns a year older on 1 March of common years."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+class RefreshToken(models.Model):
+    """One row for each refresh token given out, so that each is used once and a second use is noticed."""
+
+    id = models.UUIDField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["session_key"], name="refresh_token_session"),
+            models.Index(fields=["expires_at"], name="refresh_token_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SocketTicket(models.Model):
+    """A short-lived pass for one websocket; only its digest is kept, and redeeming it deletes the row."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="socket_ticket_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}…"
+
+
+class StaffAction(UUIDModel):
+    """What somebody of the staff did to whom and why. Rows are only ever added."""
+
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("who"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="staff_actions",
+    )
+    action = models.CharField(_("action"), max_length=60)
+    target_type = models.CharField(_("kind of target"), max_length=60)
+    target_id = models.CharField(_("target id"), max_length=64)
+    target_label = models.CharField(_("target"), max_length=200, blank=True)
+    reason = models.TextField(_("reason"), blank=True)
+    details = models.JSONField(_("details"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("staff action")
+        verbose_name_plural = _("staff actions")
+        indexes = [
+            models.Index(fields=["target_type", "target_id", "-created_at"], name="staff_action_target"),
+            models.Index(fields=["-created_at"], name="staff_action_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target_label or self.target_id}"
+
+
+def user_group(user_id: UUID) -> str:
+    """The realtime group every socket of a user joins."""
+    return f"user.{user_id}"
