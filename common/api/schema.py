@@ -1,0 +1,50 @@
+"""OpenAPI for our manner: every operation documents the problem+json answers it can give."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+_FIELD_ERROR = inline_serializer(
+    "FieldError",
+    {"field": serializers.CharField(), "code": serializers.CharField(), "detail": serializers.CharField()},
+    many=True,
+)
+PROBLEM = inline_serializer(
+    "Problem",
+    {
+        "type": serializers.CharField(),
+        "title": serializers.CharField(),
+        "status": serializers.IntegerField(),
+        "detail": serializers.CharField(),
+        "code": serializers.CharField(help_text="Stable; see the list of codes in the documentation."),
+        "errors": _FIELD_ERROR,
+        "request_id": serializers.CharField(),
+    },
+)
+_ALWAYS = {"400": "Malformed request", "401": "Not signed in", "404": "Not found", "429": "Too many requests"}
+_ON_WRITES = {
+    "402": "Not enough credits",
+    "403": "Not allowed",
+    "409": "Conflict",
+    "413": "Too large",
+    "415": "Unsupported content",
+    "422": "Not valid",
+    "503": "Unavailable",
+}
+
+
+class ProblemAutoSchema(AutoSchema):
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction)
+        documented = {**_ALWAYS, "403": "Not allowed"}
+        if self.method not in ("GET", "HEAD"):
+            documented |= _ON_WRITES
+        for status, description in documented.items():
+            if status not in bodies:
+                response = OpenApiResponse(PROBLEM, description)
+                bodies[status] = self._get_response_for_code(
+                    response, status, media_types=["application/problem+json"], direction=direction
+                )
+        return bodies

@@ -1,0 +1,43 @@
+"""Serializers that refuse what they do not know, and fields for credits."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from common.credits import InvalidCredits, format_credits, parse_credits
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses unknown keys with the code `unknown_field`, so that no write is half understood."""
+
+    default_error_messages = {"unknown_field": _("There is no such field.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            writable = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = sorted(set(data) - writable)
+            if unknown:
+                message = self.error_messages["unknown_field"]
+                raise serializers.ValidationError(
+                    {name: [ErrorDetail(message, code="unknown_field")] for name in unknown}
+                )
+        return super().to_internal_value(data)
+
+
+class CreditsField(serializers.Field[int, str, str, int]):
+    """Microcredits inside, a decimal string of credits outside."""
+
+    default_error_messages = {"invalid": _('Give credits as a decimal string such as "2.5".')}
+
+    def to_representation(self, value: int) -> str:
+        return format_credits(value)
+
+    def to_internal_value(self, data: str) -> int:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return parse_credits(data)
+        except InvalidCredits:
+            self.fail("invalid")

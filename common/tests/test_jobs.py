@@ -1,0 +1,74 @@
+from collections.abc import Iterator
+
+import pytest
+from celery import current_app, shared_task
+from django.db import connection, transaction
+
+from common import jobs
+from common.db import TransactionRequired
+from common.models import OutboxMessage
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ran: list[str] = []
+
+
+@shared_task(name="common.tests.note")
+def note(*, text: str, **kwargs: object) -> None:
+    if text == "fail":
+        raise ValueError("no")
+    ran.append(text)
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> Iterator[None]:
+    ran.clear()
+    current_app.conf.task_always_eager = True
+    yield
+
+
+def test_runs_after_the_transaction_commits() -> None:
+    with transaction.atomic():
+        jobs.enqueue("common.tests.note", text="a")
+        assert ran == []
+    assert ran == ["a"]
+    assert OutboxMessage.objects.count() == 0
+
+
+def test_nothing_is_promised_when_the_transaction_rolls_back() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        jobs.enqueue("common.tests.note", text="a")
+        raise ZeroDivisionError
+    assert ran == []
+    assert OutboxMessage.objects.count() == 0
+
+
+def test_refuses_to_promise_outside_a_transaction() -> None:
+    with pytest.raises(TransactionRequired):
+        jobs.enqueue("common.tests.note", text="a")
+
+
+def test_a_key_is_promised_once() -> None:
+    for _ in range(2):
+        with transaction.atomic():
+            jobs.enqueue("common.tests.note", key="k", text="a")
+    assert ran == ["a"]
+    assert OutboxMessage.objects.get().state == OutboxMessage.State.DONE
+
+
+def test_a_failed_task_is_tried_again_by_the_sweep() -> None:
+    with transaction.atomic():
+        jobs.enqueue("common.tests.note", text="fail")
+    message = OutboxMessage.objects.get()
+    assert (message.attempts, message.last_error) == (1, "ValueError: no")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE common_outboxmessage SET available_at = now() - interval '1 s', kwargs = '{\"text\": \"b\"}'"
+        )
+    assert jobs.run_due_messages() == 1
+    assert ran == ["b"]
+
+
+def test_a_message_lost_on_the_way_to_the_broker_is_found_by_the_sweep() -> None:
+    OutboxMessage.objects.create(task="common.tests.note", kwargs={"text": "late"})
+    assert jobs.run_due_messages() == 1
+    assert ran == ["late"]

@@ -1,0 +1,88 @@
+"""Answers that belong to no app: health, metrics and the framework's own errors."""
+
+import hmac
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import requires_csrf_token
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from common import health
+from common.api.exceptions import problem_json
+from common.errors import DomainError, Invalid, NotFound, PermissionDenied
+
+_LOCAL = {"127.0.0.1", "::1"}
+
+
+class InternalError(DomainError):
+    code = "internal_error"
+    status = 500
+    title = "Something went wrong on our side"
+
+
+@never_cache
+@require_safe
+def health_live(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def health_ready(request: HttpRequest) -> HttpResponse:
+    report = health.readiness()
+    body: dict[str, Any] = {"status": report.status}
+    if _may_see_operations(request):
+        body["checks"] = report.checks
+    return JsonResponse(body, status=503 if report.status == "unavailable" else 200)
+
+
+@never_cache
+@require_safe
+def prometheus(request: HttpRequest) -> HttpResponse:
+    if not _may_see_operations(request):
+        raise Http404
+    health.update_gauges()
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_page(request, Invalid(), 400)
+
+
+@requires_csrf_token
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_page(request, PermissionDenied(), 403)
+
+
+@requires_csrf_token
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _error_page(request, NotFound(), 404)
+
+
+@requires_csrf_token
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _error_page(request, InternalError(), 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _error_page(request, PermissionDenied(), 403, template="403_csrf.html")
+
+
+def _error_page(request: HttpRequest, error: DomainError, status: int, template: str = "") -> HttpResponse:
+    if request.path.startswith(("/api/", "/_allauth/", "/webhooks/", "/v1/")):
+        return problem_json(error, status=status)
+    context = {"request_id": getattr(request, "request_id", "")}
+    return render(request, template or f"{status}.html", context, status=status)
+
+
+def _may_see_operations(request: HttpRequest) -> bool:
+    """The bearer token, or a caller on this very machine that no proxy stands in front of."""
+    offered = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+    if settings.METRICS_TOKEN:
+        return hmac.compare_digest(offered.encode(), settings.METRICS_TOKEN.encode())
+    return request.META.get("REMOTE_ADDR") in _LOCAL and "X-Forwarded-For" not in request.headers

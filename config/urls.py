@@ -1,0 +1,24 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from common import views
+
+urlpatterns = [
+    path("health/live", views.health_live, name="health-live"),
+    path("health/ready", views.health_ready, name="health-ready"),
+    path("metrics", views.prometheus, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(("config.api_urls", "api"))),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("", include("accounts.urls")),
+    path("", include("notifications.urls")),
+    path("", include("files.urls")),
+    path("", include("billing.urls")),
+    path("", include("chat.urls")),
+    path("", include("personas.urls")),
+]
+
+handler400 = views.bad_request
+handler403 = views.permission_denied
+handler404 = views.page_not_found
+handler500 = views.server_error

@@ -1,0 +1,52 @@
+"""Fixtures of the whole suite. The server is the embedded one; `PARLOR_DATA_DIR` gives a suite its own."""
+
+import os
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+# The suite proves the defaults: what the developer's own `.env` says must not change a result.
+os.environ.setdefault("PARLOR_ENV_FILE", os.devnull)
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import TransactionTestCase
+
+from common.testing import database
+
+pytest_plugins = ["ai.testing.fixtures", "common.testing.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    from django.conf import settings
+
+    database.start_server(settings.DATA_DIR)
+    database.use_role("parlor_owner")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        database.remember_seed_rows()
+        database.use_role("parlor_app")
+    TransactionTestCase._fixture_teardown = lambda self: database.restore_seed_rows()
+    yield
+    with django_db_blocker.unblock():
+        database.use_role("parlor_owner")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def api_client() -> Callable[..., Any]:
+    """`api_client(user)` is a REST client that carries the user's real access token."""
+    from common.testing.clients import make_api_client
+
+    return make_api_client
