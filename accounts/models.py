@@ -124,20 +124,19 @@ def age_on(day: date, birth_date: date) -> int:
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
-class RefreshToken(models.Model):
-    """One row for each refresh token given out, so that each is used once and a second use is noticed."""
+class TokenFamily(models.Model):
+    """The chain of refresh tokens of one signed-in device; only the newest of them may be used."""
 
-    id = models.UUIDField(primary_key=True)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
-    session_key = models.CharField(max_length=40)
+    session_key = models.CharField(max_length=40, unique=True)
+    current = models.UUIDField()
+    previous = models.UUIDField(null=True)
+    rotated_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [
-            models.Index(fields=["session_key"], name="refresh_token_session"),
-            models.Index(fields=["expires_at"], name="refresh_token_expiry"),
-        ]
+        indexes = [models.Index(fields=["expires_at"], name="token_family_expiry")]
 
     def __str__(self) -> str:
         return str(self.id)
