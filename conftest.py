@@ -1,11 +1,5 @@
 """Fixtures of the whole suite. The server is the embedded one; `PARLOR_DATA_DIR` gives a suite its own."""
 
-import os
-
-os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
-# The suite proves the defaults: what the developer's own `.env` says must not change a result.
-os.environ.setdefault("PARLOR_ENV_FILE", os.devnull)
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

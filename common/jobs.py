@@ -38,10 +38,9 @@ def enqueue(task: str, *, key: str | None = None, **kwargs: Any) -> None:
 
 
 def _hand_over(message_id: UUID) -> None:
+    run = current_app.tasks["common.run_outbox_message"]
     try:
-        current_app.send_task(
-            "common.run_outbox_message", kwargs={"message_id": str(message_id)}, retry=False
-        )
+        run.apply_async(kwargs={"message_id": str(message_id)}, retry=False)
     except (BrokerUnavailable, OSError) as error:
         logger.warning("broker_unavailable", error=type(error).__name__)
 

@@ -26,9 +26,6 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    # Later grants would undo what the ledger revokes.
-    run_before = [("accounts", "0001_initial"), ("billing", "0001_initial")]
-
     dependencies = [
     ]
 

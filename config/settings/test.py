@@ -1,7 +1,15 @@
 """The test suite: the embedded database, nothing that waits, nothing that leaves the machine."""
 
-from config.settings.base import *  # noqa: F403
-from config.settings.base import DATABASES
+import os
+
+# The suite proves the defaults: neither the developer's `.env` nor the shell changes a result.
+os.environ["PARLOR_ENV_FILE"] = os.devnull
+for _name in list(os.environ):
+    if _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"} or _name.endswith("_API_KEY"):
+        del os.environ[_name]
+
+from config.settings.base import *  # noqa: E402, F403
+from config.settings.base import DATABASES  # noqa: E402
 
 DEBUG = False
 SECRET_KEY = "test-only-secret-key-that-is-long-enough-for-hs256-signatures"  # noqa: S105
