@@ -19,13 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from common.ids import parse_uuid
 from common.models import TimestampedModel, UUIDModel
 from personas.fields import ExactJSONField
+from personas.limits import GREETINGS_MAX, NAME_MAX, TAG_MAX, TAGLINE_MAX, TAGS_MAX, TEXT_MAX
 
-NAME_MAX = 100
-TAGLINE_MAX = 200
-TEXT_MAX = 50_000
-TAG_MAX = 40
-TAGS_MAX = 20
-GREETINGS_MAX = 50
 MAX_TEMPERATURE = Decimal(2)
 
 LONG_TEXTS = (
