@@ -8,6 +8,7 @@ from csp.constants import NONCE
 from common.logs import logging_config
 from config import env
 from config.embedded.database import embedded_database, secret_key
+from config.settings.admin import UNFOLD as UNFOLD_SETTINGS
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR: Path = env.path("PARLOR_DATA_DIR", BASE_DIR / ".local")
@@ -40,7 +41,7 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "config.apps.ParlorAdminConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -82,7 +83,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.HeadlessBodyMiddleware",
+    "accounts.middleware.UserPreferencesMiddleware",
+    "accounts.middleware.DeviceActivityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "common.middleware.PrivateCacheMiddleware",
 ]
@@ -157,6 +160,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BEAT_SCHEDULE = {
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
+    "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
     "common.delete_old_rows": {"task": "common.delete_old_rows", "schedule": timedelta(hours=1)},
 }
 
@@ -172,6 +176,37 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = "accounts.models.display_name"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+# Phone-only accounts may exist, so an address is proved where it matters: bonus, buying, publishing.
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = PUBLIC_URL.partition(":")[0]
+# Attempts are counted per account ("key") and per real address ("ip"), in the shared cache.
+ACCOUNT_RATE_LIMITS = {
+    "login": env.text("ACCOUNTS_LOGIN_RATE", "120/m/ip"),
+    "login_failed": env.text("ACCOUNTS_LOGIN_FAILED_RATE", "30/m/ip,5/300s/key"),
+    "signup": env.text("ACCOUNTS_SIGNUP_RATE", "60/m/ip"),
+}
+ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINUTE", 1000, minimum=1)
+ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+USERSESSIONS_ADAPTER = "accounts.adapters.UserSessionsAdapter"
+HEADLESS_TOKEN_STRATEGY = "accounts.headless.TokenStrategy"
+HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.integer("ACCOUNTS_ACCESS_TOKEN_SECONDS", 300, minimum=10)
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=30).total_seconds())
+HEADLESS_JWT_AUTHORIZATION_HEADER_SCHEME = "Bearer"
+HEADLESS_SERVE_SPECIFICATION = True
+# allauth's page for it would load a script from another host; the document itself is ours to serve.
+HEADLESS_SPECIFICATION_TEMPLATE_NAME = None
+SESSION_ENGINE = "accounts.session_store"
+# Longer than a refresh token lives: each belongs to a session.
 SESSION_COOKIE_AGE = int(timedelta(days=60).total_seconds())
 SESSION_COOKIE_NAME = "parlor_session"
 SESSION_COOKIE_HTTPONLY = True
@@ -183,6 +218,9 @@ CSRF_FAILURE_VIEW = "common.views.csrf_failure"
 
 # The mailbox keeps every message in the database, readable at /dev/mailbox/; never outside debug.
 MAILBOX_ENABLED = False
+# Elsewhere mail goes into the outbox with the change that caused it, and a task delivers it.
+EMAIL_BACKEND = "notifications.outgoing.OutboxEmailBackend"
+EMAIL_DELIVERY_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.integer("EMAIL_PORT", 587)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
@@ -224,6 +262,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
+# --- Admin ----------------------------------------------------------------------------------------
+
+UNFOLD = UNFOLD_SETTINGS
+
 # --- Language and time ----------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
@@ -239,6 +281,7 @@ TIME_ZONE = env.text("PARLOR_TIME_ZONE", "UTC")
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_URL = "/media/"
 MEDIA_ROOT = env.path("PARLOR_MEDIA_DIR", DATA_DIR / "media")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

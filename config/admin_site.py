@@ -1,5 +1,0 @@
-from unfold.sites import UnfoldAdminSite
-
-
-class ParlorAdminSite(UnfoldAdminSite):
-    """The operators' entrance."""
