@@ -54,10 +54,20 @@ class User(AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(_("email"), null=True, blank=True, unique=True)
     phone = models.CharField(
-        _("phone"), max_length=16, null=True, blank=True, unique=True, validators=[RegexValidator(PHONE_PATTERN)]
+        _("phone"),
+        max_length=16,
+        null=True,
+        blank=True,
+        unique=True,
+        validators=[RegexValidator(PHONE_PATTERN)],
     )
     handle = models.CharField(
-        _("handle"), max_length=30, null=True, blank=True, unique=True, validators=[RegexValidator(HANDLE_PATTERN)]
+        _("handle"),
+        max_length=30,
+        null=True,
+        blank=True,
+        unique=True,
+        validators=[RegexValidator(HANDLE_PATTERN)],
     )
     display_name = models.CharField(_("display name"), max_length=60)
     pronouns = models.CharField(_("pronouns"), max_length=30, blank=True)
@@ -82,9 +92,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name_plural = _("users")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(email=Lower("email")) & ~models.Q(email=""), name="user_email_lower_case_or_null"
+                condition=models.Q(email=Lower("email")) & ~models.Q(email=""),
+                name="user_email_lower_case_or_null",
             ),
-            models.CheckConstraint(condition=models.Q(handle__regex=HANDLE_PATTERN), name="user_handle_simple"),
+            models.CheckConstraint(
+                condition=models.Q(handle__regex=HANDLE_PATTERN), name="user_handle_simple"
+            ),
             models.CheckConstraint(condition=models.Q(phone__regex=PHONE_PATTERN), name="user_phone_e164"),
         ]
         indexes = [models.Index(fields=["-created_at"], name="user_newest")]
@@ -115,7 +128,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django ends a session when this changes; with the epoch in it, so does "end all sessions".
         return salted_hmac(
-            "accounts.User.session", f"{self.password}:{self.session_epoch}", secret=secret, algorithm="sha256"
+            "accounts.User.session",
+            f"{self.password}:{self.session_epoch}",
+            secret=secret,
+            algorithm="sha256",
         ).hexdigest()
 
 
@@ -184,6 +200,10 @@ class StaffAction(UUIDModel):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target_label or self.target_id}"
+
+
+def display_name(user: User) -> str:
+    return user.display_name
 
 
 def user_group(user_id: UUID) -> str:

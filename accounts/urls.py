@@ -1,3 +1,17 @@
+from django.urls import path
+from django.views.generic import RedirectView
+
+from accounts import views
+
 app_name = "accounts"
 
-urlpatterns = []
+urlpatterns = [
+    path("settings/", RedirectView.as_view(pattern_name="accounts:profile"), name="settings"),
+    path("settings/profile/", views.profile_edit, name="profile"),
+    path("settings/profile/avatar/", views.avatar_change, name="avatar"),
+    path("settings/sessions/", views.session_list, name="sessions"),
+    path("settings/sessions/end-all/", views.session_end_all, name="session-end-all"),
+    path("settings/sessions/<int:pk>/end/", views.session_end, name="session-end"),
+    path("settings/email/", RedirectView.as_view(pattern_name="account_email"), name="email"),
+    path("settings/password/", RedirectView.as_view(pattern_name="account_change_password"), name="password"),
+]

@@ -11,6 +11,7 @@ from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from common import context, metrics
@@ -48,6 +49,7 @@ class RequestContextMiddleware:
 
     def _begin(self, request: HttpRequest) -> float:
         offered = request.headers.get("X-Request-ID", "")
+        request.received_at = timezone.now()
         request.request_id = offered if _REQUEST_ID.fullmatch(offered) else str(uuid7())
         context.request_id.set(request.request_id)
         structlog.contextvars.clear_contextvars()

@@ -10,6 +10,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(("config.api_urls", "api"))),
     path("_allauth/", include("allauth.headless.urls")),
+    path("accounts/", include("allauth.account.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
     path("", include("files.urls")),

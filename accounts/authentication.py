@@ -1,0 +1,102 @@
+"""Who is calling: the one place that turns a token, a cookie's session or a ticket into a user.
+
+REST and sockets share it. A socket keeps the `Identity` and asks `still_allowed` before it acts on each
+message: one query, which notices suspension, log-out and a changed password at once.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.http.cookie import parse_cookie
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
+
+from accounts import selectors, tokens
+from accounts.errors import InvalidTicket
+from accounts.models import User
+from accounts.services import tickets
+from accounts.session_store import SessionStore
+from common.errors import NotAuthenticated
+from common.ids import parse_uuid
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller as they were when they came: whose, by which session, under which password and epoch."""
+
+    user_id: UUID
+    session_key: str
+    fingerprint: str
+
+
+def identify_access_token(token: str) -> tuple[User, Identity]:
+    """One query. Raises TokenExpired or NotAuthenticated."""
+    claims = tokens.read_token(token, "access")
+    family = selectors.find_token_family(claims.family_id)
+    if family is None or family.user_id != claims.user_id:
+        raise NotAuthenticated(_("This session has ended."))
+    if not tokens.is_same_fingerprint(family.user, claims.fingerprint):
+        raise NotAuthenticated(_("This session has ended."))
+    return family.user, Identity(family.user_id, family.session_key, claims.fingerprint)
+
+
+def user_from_access_token(token: str) -> User:
+    """Raises TokenExpired or NotAuthenticated."""
+    return identify_access_token(token)[0]
+
+
+def identify_session(session_key: str) -> tuple[User, Identity]:
+    """The user of a web session. Raises NotAuthenticated."""
+    session = SessionStore(session_key)
+    user_id = parse_uuid(session.get(SESSION_KEY))
+    if user_id is None or session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        raise NotAuthenticated
+    user = User.objects.filter(id=user_id, is_active=True).first()
+    kept = session.get(HASH_SESSION_KEY) or ""
+    if user is None or not constant_time_compare(kept, user.get_session_auth_hash()):
+        raise NotAuthenticated
+    return user, Identity(user.id, session_key, tokens.fingerprint(user))
+
+
+def identify_ticket(text: str) -> tuple[User, Identity]:
+    """Uses the ticket up. Raises NotAuthenticated."""
+    try:
+        ticket = tickets.redeem_ws_ticket(ticket=text)
+    except InvalidTicket as error:
+        raise NotAuthenticated(error.detail) from error
+    user = selectors.find_session_user(ticket.user_id, ticket.session_key)
+    if user is None:
+        raise NotAuthenticated
+    return user, Identity(user.id, ticket.session_key, tokens.fingerprint(user))
+
+
+def identify_socket(*, authorization: str, cookie: str, ticket: str) -> tuple[User, Identity]:
+    """The caller of a websocket by its Authorization header, its ticket or its cookie, in this order.
+
+    The first one that is present decides; a bad token never falls back to a cookie.
+    Raises TokenExpired or NotAuthenticated.
+    """
+    if authorization:
+        return identify_access_token(bearer_token(authorization))
+    if ticket:
+        return identify_ticket(ticket)
+    session_key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME, "")
+    if not session_key:
+        raise NotAuthenticated
+    return identify_session(session_key)
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an `Authorization: Bearer …` header. Raises NotAuthenticated."""
+    scheme, _space, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token or " " in token:
+        raise NotAuthenticated(_("Send the header as: Authorization: Bearer <token>."))
+    return token
+
+
+def still_allowed(identity: Identity) -> bool:
+    """Whether the caller may go on: active, signed in, same password and epoch. One query."""
+    user = selectors.find_session_user(identity.user_id, identity.session_key)
+    return user is not None and tokens.is_same_fingerprint(user, identity.fingerprint)

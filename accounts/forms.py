@@ -1,0 +1,95 @@
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import available_timezones
+
+from allauth.account.adapter import get_adapter
+from allauth.core import ratelimit
+from django import forms
+from django.conf.locale import LANG_INFO
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.forms import AuthenticationForm
+
+from accounts.models import User
+from common.errors import Invalid
+
+MAX_AVATAR_BYTES = 5 * 1024 * 1024
+
+
+class ProfileForm(forms.ModelForm):
+    """Shows a profile and takes changes; the rules are in `services.profiles`."""
+
+    locale = forms.ChoiceField(label=_("Language"), required=False)
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False)
+
+    class Meta:
+        model = User
+        fields = ["display_name", "handle", "pronouns", "locale", "time_zone", "birth_date"]
+        widgets = {"birth_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}
+        help_texts = {
+            "display_name": _("Personas call you by this name."),
+            "handle": _("How others find you: letters a–z, digits and underscores."),
+            "birth_date": _("Only you see it. Some personas are for adults."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["locale"].choices = [("", _("Not set")), *_languages(self.instance.locale)]
+        self.fields["time_zone"].choices = [("", _("Not set")), *_time_zones()]
+        self.fields["display_name"].widget.attrs["autocomplete"] = "nickname"
+        self.fields["birth_date"].widget.attrs["autocomplete"] = "bday"
+
+    def _post_clean(self) -> None:
+        """The instance is changed by the service only."""
+
+    def add_domain_errors(self, error: Invalid) -> None:
+        for fault in error.fields:
+            self.add_error(fault.field if fault.field in self.fields else None, fault.detail)
+
+
+class AvatarForm(forms.Form):
+    avatar = forms.FileField(
+        label=_("Picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+
+    def clean_avatar(self) -> Any:
+        upload = self.cleaned_data["avatar"]
+        if upload is not None and upload.size > MAX_AVATAR_BYTES:
+            raise ValidationError(_("Pictures may have up to 5 MB."))
+        return upload
+
+
+class StaffLoginForm(AuthenticationForm):
+    """The admin's sign-in, behind the same limits per account and address as every other."""
+
+    def clean(self) -> dict[str, Any]:
+        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if email and password:
+            if not ratelimit.consume(self.request, action="login"):
+                raise get_adapter().validation_error("too_many_login_attempts")
+            self.user_cache = get_adapter().authenticate(self.request, email=email, password=password)
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+            self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
+
+
+def _languages(current: str) -> Iterator[tuple[str, str]]:
+    names = {
+        code: info["name_local"].capitalize() for code, info in LANG_INFO.items() if "name_local" in info
+    }
+    if current and current not in names:
+        names[current] = current
+    yield from sorted(names.items(), key=lambda item: item[1])
+
+
+def _time_zones() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    regions: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(available_timezones()):
+        region, _slash, city = name.partition("/")
+        if city and region not in {"Etc", "SystemV", "US", "posix", "right"}:
+            regions.setdefault(region, []).append((name, city.replace("_", " ")))
+    yield "UTC", [("UTC", "UTC")]
+    yield from regions.items()

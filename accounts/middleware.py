@@ -1,0 +1,75 @@
+"""The signed-in user's language and time zone for pages, and a strict door in front of the headless API."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from io import BytesIO
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone, translation
+from rest_framework.exceptions import ParseError
+
+from accounts.models import User
+from accounts.services import sessions
+from common.api.exceptions import Malformed, problem_json
+from common.api.parsers import StrictJSONParser
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+_ACTIVITY_SECONDS = 600
+# Answers to programs are in UTC whoever asks.
+_NOT_PAGES = ("/api/", "/_allauth/", "/v1/", "/health/", "/metrics")
+
+
+class UserPreferencesMiddleware:
+    """Pages in the user's language (where we have it) and time zone."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if not signed_in or request.path.startswith(_NOT_PAGES) or not request.user.is_authenticated:
+            return self.get_response(request)
+        with ExitStack() as preferences:
+            _prefer(request.user, preferences)
+            return self.get_response(request)
+
+
+def _prefer(user: User, preferences: ExitStack) -> None:
+    if user.locale and translation.check_for_language(user.locale):
+        preferences.enter_context(translation.override(user.locale))
+    if user.time_zone:
+        preferences.enter_context(timezone.override(ZoneInfo(user.time_zone)))
+
+
+class DeviceActivityMiddleware:
+    """Notes on the list of devices when each was last used; at most once in ten minutes."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.session.accessed and request.user.is_authenticated:
+            key = request.session.session_key
+            if key and cache.add(f"accounts:seen:{key}", 1, timeout=_ACTIVITY_SECONDS):
+                sessions.note_activity(session_key=key)
+        return response
+
+
+class HeadlessBodyMiddleware:
+    """Refuses bodies the headless API would trip over: deep nesting, NUL characters, lone surrogates."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith("/_allauth/") and request.body:
+            try:
+                StrictJSONParser().parse(BytesIO(request.body), "application/json", {})
+            except ParseError as error:
+                return problem_json(Malformed(error.detail))
+        return self.get_response(request)

@@ -1,0 +1,50 @@
+"""What happens in django-allauth and Django that our own services must follow."""
+
+from typing import Any
+
+from allauth.account import signals as allauth_signals
+from allauth.account.models import EmailAddress
+from allauth.core.internal.httpkit import is_headless_request
+from allauth.headless.constants import Client
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from accounts import signals
+from accounts.models import User
+from accounts.services import sessions
+
+
+@receiver(allauth_signals.email_confirmed)
+def announce_verified_email(email_address: EmailAddress, **kwargs: Any) -> None:
+    signals.email_verified.send(sender=User, user_id=email_address.user_id)
+
+
+@receiver(user_logged_in)
+def list_device(request: HttpRequest, **kwargs: Any) -> None:
+    """Every way to sign in, the admin's too, shows among the user's devices."""
+    if request.META.get("REMOTE_ADDR"):
+        UserSession.objects.create_from_request(request)
+
+
+@receiver(user_logged_out)
+def end_this_session(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
+    # Django deletes the session only after this signal; the sockets that hear of it must not find it alive.
+    if user is not None and request.session.session_key:
+        sessions.end_session(user_id=user.pk, session_key=request.session.session_key)
+
+
+@receiver(allauth_signals.password_changed)
+@receiver(allauth_signals.password_set)
+def keep_only_this_session(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    sessions.end_other_sessions(user_id=user.pk, session_key=request.session.session_key)
+    if is_headless_request(request) == Client.APP:
+        # The session goes on under a new key, so the app needs new tokens: answer as after a sign-in.
+        request.allauth.headless._pre_user = AnonymousUser()  # type: ignore[attr-defined]
+
+
+@receiver(allauth_signals.password_reset)
+def end_every_session(user: User, **kwargs: Any) -> None:
+    sessions.end_all_sessions(user_id=user.pk)

@@ -1,0 +1,39 @@
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from accounts.models import TokenFamily, User
+
+
+def has_verified_email(user_id: UUID) -> bool:
+    return EmailAddress.objects.filter(user_id=user_id, verified=True).exists()
+
+
+def live_sessions() -> QuerySet[Session]:
+    return Session.objects.filter(expire_date__gt=timezone.now())
+
+
+def find_token_family(family_id: UUID) -> TokenFamily | None:
+    """The chain of a device that is still signed in and whose user is active, with that user."""
+    session = live_sessions().filter(session_key=OuterRef("session_key"))
+    return (
+        TokenFamily.objects.filter(Exists(session), id=family_id, user__is_active=True)
+        .select_related("user")
+        .first()
+    )
+
+
+def find_session_user(user_id: UUID, session_key: str) -> User | None:
+    """The user, if active and if the session still exists."""
+    session = live_sessions().filter(session_key=session_key)
+    return User.objects.filter(Exists(session), id=user_id, is_active=True).first()
+
+
+def list_devices(user_id: UUID) -> QuerySet[UserSession]:
+    """Where the user is signed in, latest first."""
+    session = live_sessions().filter(session_key=OuterRef("session_key"))
+    return UserSession.objects.filter(Exists(session), user_id=user_id).order_by("-last_seen_at", "-id")

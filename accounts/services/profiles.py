@@ -1,0 +1,209 @@
+"""Changing one's own profile. Pages and API share these rules."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts import profile
+from accounts.models import HANDLE_PATTERN, User, age_on
+from common.errors import Invalid, NotFound, Unavailable
+
+RESERVED_HANDLES = frozenset(
+    [
+        "about",
+        "account",
+        "accounts",
+        "admin",
+        "administrator",
+        "all",
+        "anonymous",
+        "api",
+        "app",
+        "assistant",
+        "auth",
+        "billing",
+        "blog",
+        "bot",
+        "chat",
+        "contact",
+        "creator",
+        "creators",
+        "demo",
+        "developer",
+        "everyone",
+        "guest",
+        "help",
+        "here",
+        "legal",
+        "login",
+        "logout",
+        "mail",
+        "me",
+        "media",
+        "mentor",
+        "moderator",
+        "moderators",
+        "mod",
+        "news",
+        "null",
+        "official",
+        "operator",
+        "owner",
+        "parlor",
+        "persona",
+        "personas",
+        "press",
+        "privacy",
+        "root",
+        "security",
+        "service",
+        "settings",
+        "shop",
+        "signup",
+        "sales",
+        "staff",
+        "static",
+        "status",
+        "studio",
+        "support",
+        "sysadmin",
+        "system",
+        "team",
+        "terms",
+        "test",
+        "undefined",
+        "user",
+        "users",
+        "wallet",
+        "webmaster",
+        "www",
+        "you",
+    ]
+)
+_LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", re.ASCII)
+_OLDEST_BIRTH_DATE = date(1900, 1, 1)
+
+
+@transaction.atomic
+def update_profile(*, user_id: UUID, changes: dict[str, Any]) -> User:
+    """Change fields of the user's own profile: handle, display_name, pronouns, locale, time_zone, birth_date.
+
+    Raises Invalid naming each field at fault (nothing is changed then), NotFound.
+    """
+    cleaned, faults = {}, []
+    for name, value in changes.items():
+        try:
+            cleaned[name] = _CLEANERS[name](value)
+        except Invalid as error:
+            faults += error.fields
+    if faults:
+        raise Invalid(fields=faults)
+    user = User.objects.select_for_update().filter(id=user_id).first()
+    if user is None:
+        raise NotFound
+    for name, value in cleaned.items():
+        setattr(user, name, value)
+    _save(user, list(cleaned))
+    return user
+
+
+def change_avatar(*, user_id: UUID, image: bytes | None) -> None:
+    """Keep an uploaded picture as the user's avatar, in our own format; None takes the present one away.
+
+    Raises what the store of images raises for files that are none, and Unavailable without a store.
+    """
+    store = profile.avatar_store()
+    if image is not None and store is None:
+        raise Unavailable(_("Pictures cannot be kept here at the moment."))
+    key = store.save(image) if store and image is not None else ""
+    User.objects.filter(id=user_id).update(avatar_key=key)
+
+
+def _save(user: User, changed: list[str]) -> None:
+    try:
+        with transaction.atomic():
+            user.save(update_fields=changed)
+    except IntegrityError as error:
+        if "handle" not in str(error):
+            raise
+        raise Invalid.field("handle", "taken", _("Somebody else has this handle.")) from error
+
+
+def _clean_handle(value: str | None) -> str | None:
+    handle = (value or "").strip().lower()
+    if not handle:
+        return None
+    if not re.fullmatch(HANDLE_PATTERN, handle):
+        raise Invalid.field("handle", "invalid", _("Use 3 to 30 of the letters a–z, digits and underscores."))
+    if handle in RESERVED_HANDLES:
+        raise Invalid.field("handle", "reserved", _("This handle is reserved."))
+    return handle
+
+
+def _clean_display_name(value: str) -> str:
+    name = _single_line("display_name", value, 60)
+    if not name:
+        raise Invalid.field("display_name", "required", _("Give a name to be called by."))
+    return name
+
+
+def _clean_pronouns(value: str) -> str:
+    return _single_line("pronouns", value, 30)
+
+
+def _single_line(field: str, value: str, limit: int) -> str:
+    """One line of visible text: no controls, and none of the marks that turn the reading direction."""
+    text = " ".join(value.split())
+    if len(text) > limit:
+        raise Invalid.field(field, "too_long", _("At most %(limit)d characters.") % {"limit": limit})
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Cn", "Co"} for character in text) or re.search(
+        "[\u202a-\u202e\u2066-\u2069\u200e\u200f]", text
+    ):
+        raise Invalid.field(field, "invalid", _("This contains characters that cannot be shown."))
+    return text
+
+
+def _clean_locale(value: str) -> str:
+    if value and not _LOCALE.fullmatch(value):
+        raise Invalid.field("locale", "invalid", _("Give a language tag such as en or pt-BR."))
+    if len(value) > User._meta.get_field("locale").max_length:
+        raise Invalid.field("locale", "too_long", _("This language tag is too long."))
+    return value
+
+
+def _clean_time_zone(value: str) -> str:
+    if value and value not in available_timezones():
+        raise Invalid.field(
+            "time_zone", "invalid", _("Give the name of a time zone such as Europe/Helsinki.")
+        )
+    return value
+
+
+def _clean_birth_date(value: date | None) -> date | None:
+    if value is None:
+        return None
+    today = timezone.localdate()
+    if not _OLDEST_BIRTH_DATE <= value <= today:
+        raise Invalid.field("birth_date", "invalid", _("This cannot be a birth date."))
+    if age_on(today, value) < settings.ACCOUNTS_MINIMUM_AGE:
+        raise Invalid.field("birth_date", "too_young", _("You are too young to have an account here."))
+    return value
+
+
+_CLEANERS: dict[str, Callable[[Any], Any]] = {
+    "handle": _clean_handle,
+    "display_name": _clean_display_name,
+    "pronouns": _clean_pronouns,
+    "locale": _clean_locale,
+    "time_zone": _clean_time_zone,
+    "birth_date": _clean_birth_date,
+}
