@@ -6,7 +6,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.testing import WebsocketCommunicator
 from django.urls import path
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from common.sockets import GuardedSocketRouter
 
@@ -14,7 +14,7 @@ ORIGIN = "https://parlor.example"
 
 
 @pytest.fixture(autouse=True)
-def _site(settings: SettingsWrapper) -> None:
+def _site(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["parlor.example"]
     settings.ALLOWED_ORIGINS = [ORIGIN]
 
