@@ -13,7 +13,7 @@ FieldFunction = Callable[[User], str]
 
 @dataclass(frozen=True, slots=True)
 class AvatarStore:
-    """`save` keeps an uploaded image in our own format and answers its key; `url` is where a key is served."""
+    """`save` keeps an image in our own format and answers its key; `url` is where a key is served."""
 
     save: Callable[[bytes], str]
     url: Callable[[str], str]

@@ -17,78 +17,14 @@ from accounts import profile
 from accounts.models import HANDLE_PATTERN, User, age_on
 from common.errors import Invalid, NotFound, Unavailable
 
-RESERVED_HANDLES = frozenset(
-    [
-        "about",
-        "account",
-        "accounts",
-        "admin",
-        "administrator",
-        "all",
-        "anonymous",
-        "api",
-        "app",
-        "assistant",
-        "auth",
-        "billing",
-        "blog",
-        "bot",
-        "chat",
-        "contact",
-        "creator",
-        "creators",
-        "demo",
-        "developer",
-        "everyone",
-        "guest",
-        "help",
-        "here",
-        "legal",
-        "login",
-        "logout",
-        "mail",
-        "me",
-        "media",
-        "mentor",
-        "moderator",
-        "moderators",
-        "mod",
-        "news",
-        "null",
-        "official",
-        "operator",
-        "owner",
-        "parlor",
-        "persona",
-        "personas",
-        "press",
-        "privacy",
-        "root",
-        "security",
-        "service",
-        "settings",
-        "shop",
-        "signup",
-        "sales",
-        "staff",
-        "static",
-        "status",
-        "studio",
-        "support",
-        "sysadmin",
-        "system",
-        "team",
-        "terms",
-        "test",
-        "undefined",
-        "user",
-        "users",
-        "wallet",
-        "webmaster",
-        "www",
-        "you",
-    ]
-)
+_RESERVED = """
+    about account accounts admin administrator all anonymous api app assistant auth billing blog bot chat
+    contact creator creators demo developer everyone guest help here legal login logout mail me media mentor
+    moderator moderators mod news null official operator owner parlor persona personas press privacy root
+    security service settings shop signup sales staff static status studio support sysadmin system team terms
+    test undefined user users wallet webmaster www you
+"""
+RESERVED_HANDLES = frozenset(_RESERVED.split())
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", re.ASCII)
 _OLDEST_BIRTH_DATE = date(1900, 1, 1)
 

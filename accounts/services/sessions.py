@@ -76,7 +76,7 @@ def _refuse_old_token(family: TokenFamily, used: UUID, received_at: datetime) ->
     kept = TokenFamily.objects.filter(id=family.id).first()
     if kept is None or kept.current == used:
         raise InvalidRefreshToken
-    # Of parallel calls the losers were on their way before the winner was done: an impatient client, no thief.
+    # Losers of parallel calls were on their way before the winner was done: an impatient client, no thief.
     if kept.previous == used and received_at <= kept.rotated_at:
         raise InvalidRefreshToken
     end_session(user_id=kept.user_id, session_key=kept.session_key)
