@@ -90,6 +90,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        permissions = [
+            ("suspend_user", _("Can suspend users and let them in again")),
+            ("end_sessions", _("Can sign users out everywhere")),
+            ("verify_email", _("Can take an address as proved")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")) & ~models.Q(email=""),

@@ -21,6 +21,7 @@ UNFOLD = {
     "SITE_HEADER": "Parlor",
     "SITE_SYMBOL": "local_cafe",
     "SHOW_HISTORY": True,
+    "LOGIN": {"form": "accounts.forms.StaffLoginForm"},
     "DASHBOARD_CALLBACK": "config.dashboard.dashboard",
     "COLORS": {
         "base": {

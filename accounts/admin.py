@@ -1,0 +1,257 @@
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.dialogs import ReasonForm, ask_reason, finish
+from accounts.models import StaffAction, User
+from accounts.services import audit, emails, sessions
+from common.errors import DomainError
+from common.ids import parse_uuid
+
+for _model in (EmailAddress, UserSession, Group):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+
+class ReadOnlyInline(TabularInline):
+    extra = 0
+    can_delete = False
+    tab = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("accounts.view_user")
+
+
+class EmailAddressInline(ReadOnlyInline):
+    model = EmailAddress
+    fields = ["email", "verified", "primary"]
+
+
+class DeviceInline(ReadOnlyInline):
+    model = UserSession
+    verbose_name_plural = _("signed-in devices")
+    fields = ["ip", "user_agent", "created_at", "last_seen_at"]
+
+
+class NewUserForm(UserCreationForm):
+    class Meta:
+        model = User
+        fields = ["email"]
+
+
+class EditUserForm(UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    form = EditUserForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["identity", "handle", "is_active", "is_staff", "created_at", "last_login"]
+    list_filter = ["is_active", "is_staff"]
+    search_fields = ["email", "handle", "display_name", "phone"]
+    search_help_text = _("Address, handle, name, phone number or id.")
+    ordering = ["-created_at", "-id"]
+    list_per_page = 25
+    show_full_result_count = False
+    readonly_fields = ["id", "email", "phone", "is_active", "created_at", "last_login"]
+    filter_horizontal = ["groups", "user_permissions"]
+    inlines = [EmailAddressInline, DeviceInline]
+    actions = None
+    actions_detail = ["suspend", "reactivate", "end_sessions", "verify_email"]
+    fieldsets = [
+        (None, {"fields": ["id", "email", "phone", "password", "is_active", "created_at", "last_login"]}),
+        (
+            _("Profile"),
+            {"fields": ["display_name", "handle", "pronouns", "locale", "time_zone", "birth_date"]},
+        ),
+        (_("Permissions"), {"fields": ["is_staff", "is_superuser", "groups", "user_permissions"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "usable_password", "password1", "password2"]})]
+
+    @display(description=_("user"), header=True)
+    def identity(self, user: User) -> list[str]:
+        return [user.display_name, str(user)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        if obj is None:
+            return []
+        roles = [] if request.user.is_superuser else ["is_staff", "is_superuser", "groups", "user_permissions"]
+        return [*self.readonly_fields, *roles]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        user_id = parse_uuid(search_term.strip())
+        if user_id is not None:
+            return queryset.filter(id=user_id), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_act_on(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Accounts are erased by their owners, with a time to think; never by a click here."""
+        return False
+
+    def has_suspend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("accounts.suspend_user") and _may_act_on(request, _find(object_id))
+
+    def has_end_sessions_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("accounts.end_sessions") and _may_act_on(request, _find(object_id))
+
+    def has_verify_email_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("accounts.verify_email") and _may_act_on(request, _find(object_id))
+
+    @action(
+        description=_("Suspend"),
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["suspend"],
+        dialog=ask_reason(
+            _("Suspend this user?"),
+            _("They are signed out everywhere at once and cannot come back until somebody lets them."),
+            _("Suspend"),
+        ),
+    )
+    def suspend(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return _run(request, object_id, form, sessions.deactivate_user, _("The user is suspended."))
+
+    @action(
+        description=_("Let in again"),
+        icon="lock_open",
+        permissions=["suspend"],
+        dialog=ask_reason(_("Let this user in again?"), "", _("Let in")),
+    )
+    def reactivate(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return _run(request, object_id, form, sessions.reactivate_user, _("The user may sign in again."))
+
+    @action(
+        description=_("End all sessions"),
+        icon="logout",
+        permissions=["end_sessions"],
+        dialog=ask_reason(_("Sign this user out everywhere?"), "", _("Sign out")),
+    )
+    def end_sessions(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return _run(request, object_id, form, _end_sessions, _("The user is signed out everywhere."))
+
+    @action(
+        description=_("Take address as proved"),
+        icon="mark_email_read",
+        permissions=["verify_email"],
+        dialog=ask_reason(_("Take this user's address as proved?"), "", _("Take as proved")),
+    )
+    def verify_email(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return _run(request, object_id, form, _verify_email, _("The address counts as proved."))
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        audit.record_staff_action(
+            actor_id=request.user.pk,
+            action="change_user" if change else "create_user",
+            target=obj,
+            details={"fields": form.changed_data},
+        )
+        lost_role = {"is_staff", "is_superuser"} & set(form.changed_data)
+        if change and lost_role:
+            sessions.end_all_sessions(user_id=obj.pk)
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        response = super().user_change_password(request, id, form_url)
+        user = _find(id)
+        if request.method == "POST" and response.status_code == 302 and user is not None:
+            audit.record_staff_action(actor_id=request.user.pk, action="change_password", target=user)
+            if user.pk != request.user.pk:
+                sessions.end_all_sessions(user_id=user.pk)
+        return response
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    pass
+
+
+@admin.register(StaffAction)
+class StaffActionAdmin(ModelAdmin):
+    list_display = ["created_at", "actor", "action", "target_type", "target_label", "reason"]
+    list_filter = ["action"]
+    search_fields = ["target_id", "target_label", "reason", "actor__email"]
+    list_select_related = ["actor"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 25
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
+        return False
+
+
+def _may_act_on(request: HttpRequest, user: User | None) -> bool:
+    """Staff accounts are the superusers' business, or anybody with one right could take over them all."""
+    return user is None or request.user.is_superuser or not (user.is_staff or user.is_superuser)
+
+
+def _find(object_id: Any) -> User | None:
+    return User.objects.filter(id=parse_uuid(object_id)).first() if object_id else None
+
+
+def _run(
+    request: HttpRequest, object_id: str, form: ReasonForm, service: Callable[..., None], done: Any
+) -> HttpResponse:
+    url = reverse("admin:accounts_user_change", args=[object_id])
+    try:
+        service(
+            user_id=parse_uuid(object_id), actor_id=request.user.pk, reason=form.cleaned_data["reason"]
+        )
+    except DomainError as error:
+        return finish(request, url, error=error)
+    return finish(request, url, done=done)
+
+
+@transaction.atomic
+def _end_sessions(*, user_id: UUID, actor_id: UUID, reason: str) -> None:
+    sessions.end_all_sessions(user_id=user_id)
+    _record(user_id, actor_id, "end_sessions", reason)
+
+
+@transaction.atomic
+def _verify_email(*, user_id: UUID, actor_id: UUID, reason: str) -> None:
+    emails.mark_email_verified(user_id=user_id)
+    _record(user_id, actor_id, "verify_email", reason)
+
+
+def _record(user_id: UUID, actor_id: UUID, name: str, reason: str) -> None:
+    audit.record_staff_action(
+        actor_id=actor_id, action=name, target=User.objects.get(id=user_id), reason=reason
+    )
