@@ -14,7 +14,8 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
-from common import context, metrics
+from common import context, metrics, views
+from common.errors import DomainError
 from common.ids import uuid7
 
 logger = structlog.get_logger("parlor.http")
@@ -101,3 +102,16 @@ class PrivateCacheMiddleware:
             patch_cache_control(response, private=True, no_store=True)
         patch_vary_headers(response, ["Cookie", "Authorization"])
         return response
+
+
+class DomainErrorMiddleware:
+    """Pages may let a domain error through; it becomes a page (or a problem+json) with its own status."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return views.domain_error(request, exception) if isinstance(exception, DomainError) else None

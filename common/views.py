@@ -69,6 +69,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _error_page(request, InternalError(), 500)
 
 
+@requires_csrf_token
+def domain_error(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """The page of an error a view let through: in its own words, or the usual page for what is not there."""
+    return _error_page(request, error, error.status, template="" if error.status == 404 else "error.html")
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _error_page(request, PermissionDenied(), 403, template="403_csrf.html")
 
@@ -76,7 +82,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _error_page(request: HttpRequest, error: DomainError, status: int, template: str = "") -> HttpResponse:
     if request.path.startswith(("/api/", "/_allauth/", "/webhooks/", "/v1/")):
         return problem_json(error, status=status)
-    context = {"request_id": getattr(request, "request_id", "")}
+    context = {"request_id": getattr(request, "request_id", ""), "error": error}
     return render(request, template or f"{status}.html", context, status=status)
 
 

@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "accounts.middleware.DeviceActivityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "common.middleware.PrivateCacheMiddleware",
+    "common.middleware.DomainErrorMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -159,8 +160,13 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BEAT_SCHEDULE = {
+    "ai.check_daily_spend": {"task": "ai.check_daily_spend", "schedule": timedelta(minutes=5)},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
+    "personas.recompute_trending": {
+        "task": "personas.recompute_trending",
+        "schedule": timedelta(minutes=10),
+    },
     "common.delete_old_rows": {"task": "common.delete_old_rows", "schedule": timedelta(hours=1)},
 }
 
@@ -213,6 +219,34 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "parlor_csrf"
 CSRF_FAILURE_VIEW = "common.views.csrf_failure"
+
+# --- AI models ------------------------------------------------------------------------------------
+
+# The first provider with a key, in this order, supplies the default model; without any, echo answers.
+ANTHROPIC_API_KEY = env.text("ANTHROPIC_API_KEY")
+ANTHROPIC_BASE_URL = env.text("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+OPENAI_API_KEY = env.text("OPENAI_API_KEY")
+OPENAI_BASE_URL = env.text("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+XAI_API_KEY = env.text("XAI_API_KEY")
+XAI_BASE_URL = env.text("XAI_BASE_URL") or "https://api.x.ai/v1"
+GEMINI_API_KEY = env.text("GEMINI_API_KEY")
+GEMINI_BASE_URL = env.text("GEMINI_BASE_URL") or "https://generativelanguage.googleapis.com"
+# Any OpenAI-compatible server (Ollama, vLLM): the address switches it on, a key is optional.
+COMPATIBLE_API_KEY = env.text("COMPATIBLE_API_KEY")
+COMPATIBLE_BASE_URL = env.text("COMPATIBLE_BASE_URL")
+AI_CONNECT_TIMEOUT = env.seconds("AI_CONNECT_TIMEOUT", 5)
+AI_FIRST_TOKEN_TIMEOUT = env.seconds("AI_FIRST_TOKEN_TIMEOUT", 60)
+AI_TOKEN_GAP_TIMEOUT = env.seconds("AI_TOKEN_GAP_TIMEOUT", 30)
+AI_TOTAL_TIMEOUT = env.seconds("AI_TOTAL_TIMEOUT", 600)
+AI_MAX_CALLS_IN_FLIGHT = env.integer("AI_MAX_CALLS_IN_FLIGHT", 400, minimum=1)
+AI_PLACE_TIMEOUT = env.seconds("AI_PLACE_TIMEOUT", 10)
+AI_MAX_RETRIES = env.integer("AI_MAX_RETRIES", 2)
+AI_RETRY_BASE_SECONDS = env.seconds("AI_RETRY_BASE_SECONDS", 0.5)
+AI_RETRY_MAX_SECONDS = env.seconds("AI_RETRY_MAX_SECONDS", 8)
+AI_BREAKER_FAILURES = env.integer("AI_BREAKER_FAILURES", 5, minimum=1)
+AI_BREAKER_SECONDS = env.seconds("AI_BREAKER_SECONDS", 20)
+AI_MAX_RESPONSE_BYTES = env.integer("AI_MAX_RESPONSE_BYTES", 33_554_432, minimum=1024)
+AI_ECHO_DELAY_MS = env.integer("AI_ECHO_DELAY_MS", 25)
 
 # --- Mail -----------------------------------------------------------------------------------------
 
