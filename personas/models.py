@@ -14,12 +14,15 @@ from django.db.models import F, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from common.ids import parse_uuid
 from common.models import TimestampedModel, UUIDModel
+from files.selectors import public_url
 from personas.fields import ExactJSONField
 from personas.limits import GREETINGS_MAX, NAME_MAX, TAG_MAX, TAGLINE_MAX, TAGS_MAX, TEXT_MAX
+from personas.monograms import monogram_code
 
 MAX_TEMPERATURE = Decimal(2)
 
@@ -77,6 +80,17 @@ class PersonaQuerySet(models.QuerySet["Persona"]):
     def for_age(self, is_adult: bool) -> Self:
         return self if is_adult else self.exclude(rating=Persona.Rating.MATURE)
 
+    def as_cards(self, user_id: UUID | None = None) -> Self:
+        """With all a card or a list shows, without the long documents, and with the user's own marks."""
+        return (
+            self.select_related("owner", "category")
+            .defer("card", "lorebook", "search_vector")
+            .annotate(
+                is_liked=_marked(PersonaLike, user_id),
+                is_favorite=_marked(PersonaFavorite, user_id),
+            )
+        )
+
 
 class Persona(TimestampedModel):
     class Rating(models.TextChoices):
@@ -132,7 +146,7 @@ class Persona(TimestampedModel):
     visibility = models.CharField(
         _("visibility"), max_length=10, choices=Visibility, default=Visibility.PRIVATE
     )
-    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.PUBLISHED)
     allow_clone = models.BooleanField(_("others may copy it"), default=True)
     cloned_from = models.ForeignKey(
         "self",
@@ -222,8 +236,32 @@ class Persona(TimestampedModel):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.is_listed and self.published_at is None:
+            self.published_at = timezone.now()
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "published_at"}
+        super().save(*args, **kwargs)
+
     def get_absolute_url(self) -> str:
         return reverse("personas:persona-detail", args=[self.slug])
+
+    @property
+    def avatar_url(self) -> str:
+        return self._picture_url(self.avatar_key, "avatar")
+
+    @property
+    def card_image_url(self) -> str:
+        return self._picture_url(self.card_image_key, "card")
+
+    @property
+    def portrait_url(self) -> str:
+        return self._picture_url(self.portrait_key, "card")
+
+    def _picture_url(self, key: str, size: str) -> str:
+        if key:
+            return public_url(key)
+        return reverse("personas:monogram", args=[monogram_code(self.name, self.id), size])
 
     @property
     def is_listed(self) -> bool:
@@ -273,6 +311,12 @@ class PersonaActivity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.persona_id} {self.day}"
+
+
+def _marked(mark: type[_Mark], user_id: UUID | None) -> Any:
+    if user_id is None:
+        return models.Value(False, output_field=models.BooleanField())
+    return models.Exists(mark.objects.filter(user_id=user_id, persona_id=models.OuterRef("pk")))
 
 
 def user_id_of(user: Any) -> UUID | None:

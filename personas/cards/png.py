@@ -58,6 +58,13 @@ def write_card_texts(image: bytes, texts: dict[str, bytes]) -> bytes:
     return b"".join(parts)
 
 
+def without_texts(image: bytes) -> bytes:
+    """`image` without any text chunk: what a decoder should be given of a stranger's picture."""
+    return SIGNATURE + b"".join(
+        _chunk(kind, body) for kind, body in _chunks(image) if kind not in _TEXT_CHUNKS
+    )
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not is_png(data):
         raise InvalidCard("card_damaged", _("This is not a PNG picture."))

@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                     "status",
                     models.CharField(
                         choices=[("draft", "Draft"), ("published", "Published")],
-                        default="draft",
+                        default="published",
                         max_length=10,
                         verbose_name="status",
                     ),

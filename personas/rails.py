@@ -1,0 +1,40 @@
+"""Rows of personas on the home page; apps above add theirs when they are ready."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from personas.models import Persona
+
+
+@dataclass(frozen=True, slots=True)
+class RailItem:
+    persona: Persona
+    # Where the card leads; empty for the persona's own page.
+    url: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    slug: str
+    title: str
+    items: Sequence[RailItem]
+    more_url: str = ""
+
+
+# Given the visitor (a user or an anonymous one), a row or None where there is nothing to show.
+RailSource = Callable[[Any], Rail | None]
+
+_sources: dict[str, tuple[int, RailSource]] = {}
+
+
+def register(slug: str, source: RailSource, *, position: int) -> None:
+    """Show `source`'s row on the home page; lower positions come first (trending is 20, new 30)."""
+    _sources[slug] = (position, source)
+
+
+def rails_for(user: Any) -> list[Rail]:
+    ordered = sorted(_sources.values(), key=lambda entry: entry[0])
+    rails = (source(user) for _position, source in ordered)
+    return [rail for rail in rails if rail is not None and rail.items]

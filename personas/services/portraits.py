@@ -1,0 +1,56 @@
+"""The picture of a persona."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from files.services import images, store
+from personas import selectors
+from personas.models import Persona
+
+_KEYS = ("avatar_key", "card_image_key", "portrait_key")
+
+
+def set_portrait(*, user_id: UUID, persona_id: UUID, data: bytes) -> Persona:
+    """Show this picture from now on.
+
+    Raises NotFound, and PayloadTooLarge, UnsupportedMedia or Invalid for the picture as make_portrait does.
+    """
+    selectors.get_own_persona(user_id, persona_id)
+    # Decoding and writing files is slow, so it stays outside the transaction.
+    keys = store_portrait(data)
+    return _replace(user_id, persona_id, keys)
+
+
+def remove_portrait(*, user_id: UUID, persona_id: UUID) -> Persona:
+    """Go back to the drawn initial; raises NotFound."""
+    return _replace(user_id, persona_id, dict.fromkeys(_KEYS, ""))
+
+
+def store_portrait(data: bytes) -> dict[str, str]:
+    """Keep the sizes of a picture; answers the persona's fields for them. Raises as make_portrait does."""
+    portrait = images.make_portrait(data)
+    return {
+        "avatar_key": store.save_public(portrait.avatar, "webp"),
+        "card_image_key": store.save_public(portrait.card, "webp"),
+        "portrait_key": store.save_public(portrait.full, "webp"),
+    }
+
+
+def forget_portrait(keys: dict[str, str]) -> None:
+    """Delete the files after the current transaction, unless another persona (a copy) shows them too."""
+    used = Persona.objects.filter(Q(portrait_key=keys["portrait_key"]) & ~Q(portrait_key=""))
+    if not used.exists():
+        store.delete_public_after_commit(keys.values())
+
+
+def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
+    with transaction.atomic():
+        persona = selectors.own_persona_for_update(user_id, persona_id)
+        before = {name: getattr(persona, name) for name in _KEYS}
+        for name, key in keys.items():
+            setattr(persona, name, key)
+        persona.save(update_fields=_KEYS)
+        forget_portrait(before)
+    return persona
