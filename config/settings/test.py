@@ -24,3 +24,4 @@ CELERY_TASK_EAGER_PROPAGATES = False
 STORAGES = {**STORAGES, "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 # Look static files up when asked for, instead of listing them for each test client.
 WHITENOISE_AUTOREFRESH = True
+AI_ECHO_DELAY_MS = 0
