@@ -24,6 +24,8 @@ from accounts.services import audit, emails, sessions
 from common.errors import DomainError
 from common.ids import parse_uuid
 
+_ROLES = ["is_staff", "is_superuser", "groups", "user_permissions"]
+
 for _model in (EmailAddress, UserSession, Group):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
@@ -90,7 +92,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             _("Profile"),
             {"fields": ["display_name", "handle", "pronouns", "locale", "time_zone", "birth_date"]},
         ),
-        (_("Permissions"), {"fields": ["is_staff", "is_superuser", "groups", "user_permissions"]}),
+        (_("Permissions"), {"fields": _ROLES}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "usable_password", "password1", "password2"]})]
 
@@ -101,7 +103,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         if obj is None:
             return []
-        roles = [] if request.user.is_superuser else ["is_staff", "is_superuser", "groups", "user_permissions"]
+        roles = (
+            [] if request.user.is_superuser else ["is_staff", "is_superuser", "groups", "user_permissions"]
+        )
         return [*self.readonly_fields, *roles]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -231,9 +235,7 @@ def _run(
 ) -> HttpResponse:
     url = reverse("admin:accounts_user_change", args=[object_id])
     try:
-        service(
-            user_id=parse_uuid(object_id), actor_id=request.user.pk, reason=form.cleaned_data["reason"]
-        )
+        service(user_id=parse_uuid(object_id), actor_id=request.user.pk, reason=form.cleaned_data["reason"])
     except DomainError as error:
         return finish(request, url, error=error)
     return finish(request, url, done=done)

@@ -28,7 +28,9 @@ def ask_reason(title: Any, description: Any, submit: Any) -> ActionDialog:
     return ActionDialog(title=title, description=description, form_class=ReasonForm, form_submit_text=submit)
 
 
-def finish(request: HttpRequest, url: str, *, done: Any = None, error: DomainError | None = None) -> HttpResponse:
+def finish(
+    request: HttpRequest, url: str, *, done: Any = None, error: DomainError | None = None
+) -> HttpResponse:
     """Close the dialog and show how it went on the page at `url`."""
     if error is not None:
         messages.error(request, str(error.detail))

@@ -19,6 +19,12 @@ MAX_AVATAR_BYTES = 5 * 1024 * 1024
 class ProfileForm(forms.ModelForm):
     """Shows a profile and takes changes; the rules are in `services.profiles`."""
 
+    handle = forms.CharField(
+        label=_("Handle"),
+        required=False,
+        max_length=60,
+        help_text=_("How others find you: letters a–z, digits and underscores."),
+    )
     locale = forms.ChoiceField(label=_("Language"), required=False)
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False)
 
@@ -28,7 +34,6 @@ class ProfileForm(forms.ModelForm):
         widgets = {"birth_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")}
         help_texts = {
             "display_name": _("Personas call you by this name."),
-            "handle": _("How others find you: letters a–z, digits and underscores."),
             "birth_date": _("Only you see it. Some personas are for adults."),
         }
 

@@ -13,10 +13,11 @@ FieldFunction = Callable[[User], str]
 
 @dataclass(frozen=True, slots=True)
 class AvatarStore:
-    """`save` keeps an image in our own format and answers its key; `url` is where a key is served."""
+    """Keeps images in our own format under keys: `save` answers one, `url` is where it is served."""
 
     save: Callable[[bytes], str]
     url: Callable[[str], str]
+    delete: Callable[[str], None]
 
 
 _fields: dict[str, FieldFunction] = {}

@@ -35,7 +35,7 @@ def pack(message: EmailMessage) -> dict[str, Any]:
 
 
 def deliver(packed: dict[str, Any]) -> None:
-    """Hand a packed mail to the mail server. Raises what the server's refusal raises; the outbox tries again."""
+    """Hand a packed mail to the mail server. A failure is raised as it came, and the outbox tries again."""
     message = EmailMultiAlternatives(
         subject=packed["subject"],
         body=packed["body"],
