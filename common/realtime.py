@@ -1,13 +1,26 @@
 """Rare signals to open sockets. They may be lost: whoever needs the truth reads the database."""
 
+import asyncio
 from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
+from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.db import transaction
+from redis.exceptions import RedisError
 
 logger = structlog.get_logger("parlor.realtime")
+
+# The event loop this process's sockets live in. Channel layers belong to one loop; a signal sent from
+# another thread must be carried there.
+_home: asyncio.AbstractEventLoop | None = None
+
+
+def use_running_loop() -> None:
+    """Send every signal of this process through the loop that runs now; sockets call it when they open."""
+    global _home
+    _home = asyncio.get_running_loop()
 
 
 def publish(group: str, event: dict[str, Any]) -> None:
@@ -21,9 +34,13 @@ async def apublish(group: str, event: dict[str, Any]) -> None:
     # Redis being away costs a signal, never the work that caused it.
     try:
         await layer.group_send(group, {"type": "realtime.event", "event": event})
-    except (OSError, ConnectionError, TimeoutError) as error:
+    except (OSError, TimeoutError, RedisError, ChannelFull) as error:
         logger.warning("realtime_unavailable", error=type(error).__name__)
 
 
 def _send_quietly(group: str, event: dict[str, Any]) -> None:
-    async_to_sync(apublish)(group, event)
+    home = _home
+    if home is not None and home.is_running():
+        asyncio.run_coroutine_threadsafe(apublish(group, event), home)
+    else:
+        async_to_sync(apublish)(group, event)
