@@ -218,7 +218,9 @@ class Generation(UUIDModel):
                 ),
                 name="chat_generation_finished_with_end",
             ),
-            models.CheckConstraint(condition=Q(token_price__gt=0), name="chat_generation_price_positive"),
+            models.CheckConstraint(
+                condition=Q(token_price__gte=0), name="chat_generation_price_not_negative"
+            ),
             models.CheckConstraint(condition=Q(charge__gte=0), name="chat_generation_charge_not_negative"),
             models.CheckConstraint(
                 condition=Q(delta_lengths__len=F("last_seq")), name="chat_generation_every_delta_measured"

@@ -135,7 +135,7 @@ DATABASE_THREADS = env.integer("DATABASE_THREADS", 8, minimum=1)
 # --- Cache, channel layer, jobs -------------------------------------------------------------------
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "common.cache.RedisCache", "LOCATION": REDIS_URL}}
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -160,6 +160,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BEAT_SCHEDULE = {
+    "chat.reap_generations": {"task": "chat.reap_generations", "schedule": timedelta(seconds=30)},
+    "chat.erase_deleted_sessions": {
+        "task": "chat.erase_deleted_sessions",
+        "schedule": timedelta(hours=6),
+    },
     "ai.check_daily_spend": {"task": "ai.check_daily_spend", "schedule": timedelta(minutes=5)},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
@@ -300,6 +305,36 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 # --- Admin ----------------------------------------------------------------------------------------
 
 UNFOLD = UNFOLD_SETTINGS
+
+# --- Chat -----------------------------------------------------------------------------------------
+
+# Whether web processes make replies themselves; otherwise `manage.py run_generations` does.
+CHAT_RUNNER_IN_WEB = env.flag("CHAT_RUNNER_IN_WEB", not REDIS_URL)
+# Replies one process makes at the same time.
+CHAT_RUNNER_CAPACITY = env.integer("CHAT_RUNNER_CAPACITY", 500, minimum=1)
+# The most of a model's window a prompt may fill.
+CHAT_MAX_CONTEXT_TOKENS = env.integer("CHAT_MAX_CONTEXT_TOKENS", 16_000, minimum=1_000)
+CHAT_MAX_MESSAGE_CHARACTERS = env.integer("CHAT_MAX_MESSAGE_CHARACTERS", 20_000, minimum=1)
+CHAT_MAX_REPLY_CHARACTERS = env.integer("CHAT_MAX_REPLY_CHARACTERS", 200_000, minimum=1)
+# What the frame of a prompt takes beside persona, lore and history; part of what is reserved.
+CHAT_PROMPT_OVERHEAD_TOKENS = 300
+# Texts that come within this time go out as one event; the first of a reply goes at once.
+CHAT_DELTA_MILLISECONDS = env.integer("CHAT_DELTA_MILLISECONDS", 40, minimum=1)
+# A runner that is silent for longer has lost its replies.
+CHAT_LEASE_SECONDS = env.seconds("CHAT_LEASE_SECONDS", 30)
+CHAT_HEARTBEAT_SECONDS = CHAT_LEASE_SECONDS / 3
+# How long a reply may wait for a runner before it is given up, uncharged.
+CHAT_QUEUE_SECONDS = env.seconds("CHAT_QUEUE_SECONDS", 300)
+# How long Redis keeps the events of a running reply.
+CHAT_EVENT_LOG_SECONDS = env.integer("CHAT_EVENT_LOG_SECONDS", 900, minimum=60)
+# Replies somebody may break off or have declined without paying; more than this waits.
+CHAT_UNPAID_REPLIES_PER_HOUR = env.integer("CHAT_UNPAID_REPLIES_PER_HOUR", 60, minimum=1)
+# Open chat sockets of one user in one process.
+CHAT_SOCKETS_PER_USER = env.integer("CHAT_SOCKETS_PER_USER", 20, minimum=1)
+# A socket that has not read for this long is closed and may resume.
+CHAT_SLOW_READER_SECONDS = env.seconds("CHAT_SLOW_READER_SECONDS", 20)
+# How long a deleted chat can be restored before it is erased.
+CHAT_DELETED_DAYS = env.integer("CHAT_DELETED_DAYS", 7, minimum=1)
 
 # --- Language and time ----------------------------------------------------------------------------
 

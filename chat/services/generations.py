@@ -1,0 +1,453 @@
+"""Beginning a reply: limits, hold, messages and the queued generation, in one short transaction.
+
+No model is called before all of it is committed; a runner takes it from there.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from accounts.models import ADULT_AGE, age_on
+from ai.errors import ModelUnavailable
+from ai.models import AIModel
+from ai.selectors import get_model
+from ai.tokens import MESSAGE_OVERHEAD, estimate_tokens
+from billing import selectors as billing_selectors
+from billing.selectors import UserPrice
+from billing.services import holds, limits
+from billing.services.limits import RateState
+from chat import policy, selectors, titles, wakeups
+from chat.errors import ClientIdReused, ConversationMoved, PersonaGone, ReplyInProgress, TooManyUnpaidReplies
+from chat.models import Generation, Message
+from chat.selectors import ONLY_VARIANT, Variant
+from common import realtime
+from common.errors import AgeRestricted, Invalid, NotFound, PlanRequired
+from common.ids import uuid7
+
+_ATTEMPTS = 3
+_HOLD_SECONDS = 15 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be answered. `content` makes a new message of the user under `parent_id`; without it the
+    reply stands under `parent_id` itself. `continues` is the reply to go on with."""
+
+    kind: str
+    user_id: UUID
+    session_id: UUID
+    client_id: str
+    content: str | None = None
+    parent_id: UUID | None = None
+    at_active_leaf: bool = False
+    continues: Message | None = None
+    counts_message: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A reply under way. `message` is the user's message it answers; `rate` is None for a repeated request."""
+
+    message: Message | None
+    reply: Message | None
+    generation: Generation
+    is_new: bool
+    message_variant: Variant = ONLY_VARIANT
+    reply_variant: Variant = ONLY_VARIANT
+    rate: RateState | None = None
+
+
+@dataclass(slots=True)
+class _Context:
+    """The session as it was read, with what the next message hangs under."""
+
+    active_leaf_id: UUID | None
+    persona_id: UUID
+    persona_name: str
+    persona_model: str
+    persona_octets: int
+    has_lorebook: bool
+    may_talk: bool
+    is_mature: bool
+    birth_date: Any
+    has_automatic_title: bool
+    unpaid_lately: int
+    known_generation: UUID | None
+    parent_id: UUID | None
+    parent_role: str | None
+    parent_status: str | None
+    parent_depth: int | None
+    parent_tokens: int | None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Everything decided before the transaction."""
+
+    request: Request
+    context: _Context
+    price: UserPrice
+    model: AIModel
+    max_output_tokens: int
+    prompt_budget: int
+    content_tokens: int
+    ids: dict[str, UUID] = field(default_factory=lambda: {name: uuid7() for name in ("message", "reply", "generation")})
+
+    @property
+    def hold(self) -> int:
+        fixed = self.context.persona_octets // 3 + settings.CHAT_PROMPT_OVERHEAD_TOKENS
+        lore = self.prompt_budget // 3 if self.context.has_lorebook else 0
+        return policy.reservation(
+            prompt_tokens=fixed + lore + self.path_tokens,
+            prompt_budget=self.prompt_budget,
+            max_output_tokens=self.max_output_tokens,
+            token_price=self.price.token_price,
+        )
+
+    @property
+    def path_tokens(self) -> int:
+        return (self.context.parent_tokens or 0) + self.content_tokens
+
+
+def begin(request: Request) -> Started:
+    """Queue a reply and reserve its worst case.
+
+    Repeating a request with the same `client_id` answers with what the first one made. Raises NotFound,
+    InsufficientCredits, LimitReached, RateLimited, PersonaGone, AgeRestricted, ReplyInProgress,
+    ConversationMoved, ModelUnavailable.
+    """
+    rate: RateState | None = None
+    for _attempt in range(_ATTEMPTS):
+        context = _read_context(request)
+        if context.known_generation is not None:
+            return _repeat(request, context.known_generation)
+        _check_persona(context)
+        _check_parent(request, context)
+        if rate is None:
+            rate = _check_limits(request, context)
+        plan = _plan(request, context)
+        try:
+            started = _commit(plan, rate)
+        except IntegrityError as error:
+            _raise_unless_repeated(error)
+            continue
+        if started is not None:
+            return started
+    known = selectors.find_generation(request.session_id, request.client_id)
+    if known is None:
+        raise ConversationMoved
+    return _repeat(request, known.id)
+
+
+def _read_context(request: Request) -> _Context:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CONTEXT,
+            {
+                "session": request.session_id,
+                "user": request.user_id,
+                "client_id": request.client_id,
+                "parent": request.parent_id,
+                "at_leaf": request.at_active_leaf,
+            },
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound
+    return _Context(*row)
+
+
+def _check_persona(context: _Context) -> None:
+    if not context.may_talk:
+        raise PersonaGone
+    if context.is_mature:
+        birth_date = context.birth_date
+        if birth_date is None or age_on(timezone.localdate(), birth_date) < ADULT_AGE:
+            raise AgeRestricted
+
+
+def _check_parent(request: Request, context: _Context) -> None:
+    if request.parent_id is not None and context.parent_id is None:
+        raise NotFound
+    if context.parent_status in (Message.Status.PENDING, Message.Status.STREAMING) and not request.continues:
+        raise ReplyInProgress
+
+
+def _check_limits(request: Request, context: _Context) -> RateState:
+    if context.unpaid_lately >= settings.CHAT_UNPAID_REPLIES_PER_HOUR:
+        raise TooManyUnpaidReplies(retry_after=600)
+    return limits.check_ai_rate(request.user_id)
+
+
+def _plan(request: Request, context: _Context) -> _Plan:
+    price = billing_selectors.get_price(request.user_id)
+    model = _choose_model(context.persona_model, price)
+    max_output = min(model.max_output_tokens, price.max_output_tokens)
+    return _Plan(
+        request=request,
+        context=context,
+        price=price,
+        model=model,
+        max_output_tokens=max_output,
+        prompt_budget=policy.prompt_budget(model.context_window, max_output),
+        content_tokens=message_tokens(request.content) if request.content else 0,
+    )
+
+
+def _choose_model(preferred: str, price: UserPrice) -> AIModel:
+    """The persona's model where it runs and the tier has it, else the default one."""
+    if preferred:
+        try:
+            model = get_model(preferred)
+        except ModelUnavailable:
+            pass
+        else:
+            if billing_selectors.tier_includes(price.tier_slug, model.lowest_tier):
+                return model
+    model = get_model(None)
+    if not billing_selectors.tier_includes(price.tier_slug, model.lowest_tier):
+        raise PlanRequired(tier=model.lowest_tier)
+    return model
+
+
+def message_tokens(text: str) -> int:
+    return estimate_tokens(text) + MESSAGE_OVERHEAD
+
+
+def _commit(plan: _Plan, rate: RateState) -> Started | None:
+    """Hold, messages and generation at once; None where the conversation moved on in between."""
+    request, ids = plan.request, plan.ids
+    with transaction.atomic():
+        hold = holds.reserve_credits(
+            user_id=request.user_id,
+            amount=plan.hold,
+            reference=f"generation:{ids['generation']}",
+            key=f"generation:{ids['generation']}",
+            counts_message=request.counts_message,
+        )
+        now = _insert(plan, hold.hold_id)
+        if now is None:
+            transaction.set_rollback(True)
+            return None
+        started = _started(plan, now, hold.hold_id, rate)
+        wakeups.announce_work()
+        realtime.publish(
+            f"session.{request.session_id}",
+            {"type": "reply.created", "generation_id": str(ids["generation"])},
+        )
+    return started
+
+
+def _insert(plan: _Plan, hold_id: UUID) -> datetime | None:
+    request, context = plan.request, plan.context
+    depth = -1 if context.parent_depth is None else context.parent_depth
+    content = request.content or ""
+    parameters = {
+        **plan.ids,
+        "session": request.session_id,
+        "user": request.user_id,
+        "parent": context.parent_id,
+        "expected_leaf": context.active_leaf_id,
+        "at_leaf": request.at_active_leaf,
+        "client_id": request.client_id,
+        "content": content,
+        "preview": titles.preview_of(content),
+        "title": titles.title_from(content) if context.has_automatic_title else "",
+        "message_depth": depth + 1,
+        "reply_depth": depth + 2 if request.content is not None else depth + 1,
+        "path_tokens": plan.path_tokens,
+        "kind": request.kind,
+        "hold": hold_id,
+        "model": plan.model.slug,
+        "price": plan.price.token_price,
+        "budget": plan.prompt_budget,
+        "max_output": plan.max_output_tokens,
+    }
+    statement = _INSERT_ANSWER
+    if request.continues is not None:
+        statement = _INSERT_CONTINUATION
+        parameters |= {"reply": request.continues.id, "prefix_status": request.continues.status}
+    elif request.content is not None:
+        statement = _INSERT_EXCHANGE
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _started(plan: _Plan, now: datetime, hold_id: UUID, rate: RateState) -> Started:
+    request, ids = plan.request, plan.ids
+    if request.content is None or not request.at_active_leaf:
+        generation = Generation.objects.select_related("reply").get(id=ids["generation"])
+        return _describe(generation, is_new=True, rate=rate)
+    depth = -1 if plan.context.parent_depth is None else plan.context.parent_depth
+    common: dict[str, Any] = {"session_id": request.session_id, "user_id": request.user_id, "created_at": now}
+    message = Message(
+        **common,
+        id=ids["message"],
+        parent_id=plan.context.parent_id,
+        role=Message.Role.USER,
+        content=request.content,
+        client_id=request.client_id,
+        depth=depth + 1,
+        path_tokens=plan.path_tokens,
+    )
+    reply = Message(
+        **common,
+        id=ids["reply"],
+        parent_id=ids["message"],
+        role=Message.Role.ASSISTANT,
+        status=Message.Status.PENDING,
+        depth=depth + 2,
+        path_tokens=plan.path_tokens,
+    )
+    generation = Generation(
+        **common,
+        id=ids["generation"],
+        reply=reply,
+        kind=request.kind,
+        client_id=request.client_id,
+        hold_id=hold_id,
+        model=plan.model.slug,
+        token_price=plan.price.token_price,
+        prompt_budget=plan.prompt_budget,
+        max_output_tokens=plan.max_output_tokens,
+    )
+    return Started(message, reply, generation, is_new=True, rate=rate)
+
+
+def _repeat(request: Request, generation_id: UUID) -> Started:
+    """What the first request with this client_id made. Raises ClientIdReused where it asked for something else."""
+    generation = selectors.get_generation(request.user_id, generation_id)
+    started = _describe(generation, is_new=False, rate=None)
+    said = started.message.content if started.message is not None else None
+    is_other_text = request.content is not None and said is not None and said != request.content
+    if generation.kind != request.kind or is_other_text:
+        raise ClientIdReused
+    return started
+
+
+def describe(generation: Generation) -> Started:
+    """The messages a generation belongs to, for whoever shows it."""
+    return _describe(generation, is_new=False, rate=None)
+
+
+def _describe(generation: Generation, *, is_new: bool, rate: RateState | None) -> Started:
+    reply = generation.reply
+    parent_id = reply.parent_id if reply is not None else None
+    message = Message.objects.filter(id=parent_id).defer("search").first() if parent_id else None
+    variants = selectors.list_variants(generation.session_id, [m for m in (message, reply) if m is not None])
+    return Started(
+        message,
+        reply,
+        generation,
+        is_new,
+        message_variant=variants.get(message.id, ONLY_VARIANT) if message else ONLY_VARIANT,
+        reply_variant=variants.get(reply.id, ONLY_VARIANT) if reply else ONLY_VARIANT,
+        rate=rate,
+    )
+
+
+def _raise_unless_repeated(error: IntegrityError) -> None:
+    """A rival request won: the same one (then its result is read), or another one in the same chat."""
+    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+    if name == "chat_generation_one_live":
+        raise ReplyInProgress from error
+    if name not in ("chat_generation_client_id_once", "chat_message_client_id_once"):
+        raise error
+
+
+def clean_client_id(value: Any) -> str:
+    """Raises Invalid unless `value` can name a request."""
+    if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
+        raise Invalid.field("client_id", "invalid", "Send 1 to 100 printable characters.")
+    return value
+
+
+_CONTEXT = """
+SELECT s.active_leaf_id, p.id, p.name, p.model,
+       coalesce(octet_length(p.description), 0) + coalesce(octet_length(p.personality), 0)
+         + coalesce(octet_length(p.scenario), 0) + coalesce(octet_length(p.example_dialogue), 0)
+         + coalesce(octet_length(p.system_prompt), 0) + coalesce(octet_length(p.post_history_instructions), 0),
+       p.lorebook IS NOT NULL,
+       p.deleted_at IS NULL AND p.hidden_at IS NULL
+         AND (p.owner_id = s.user_id OR (p.visibility <> 'private' AND p.status = 'published')),
+       p.rating = 'mature' AND p.owner_id <> s.user_id, u.birth_date, s.has_automatic_title,
+       (SELECT count(*) FROM chat_generation f
+         WHERE f.user_id = s.user_id AND f.created_at > now() - interval '1 hour'
+           AND f.status IN ('stopped', 'failed', 'blocked') AND f.charge = 0),
+       g.id, m.id, m.role, m.status, m.depth, m.path_tokens
+  FROM chat_chatsession s
+  JOIN personas_persona p ON p.id = s.persona_id
+  JOIN accounts_user u ON u.id = s.user_id
+  LEFT JOIN chat_generation g ON g.session_id = s.id AND g.client_id = %(client_id)s
+  LEFT JOIN chat_message m ON m.session_id = s.id
+        AND m.id = CASE WHEN %(at_leaf)s THEN s.active_leaf_id ELSE %(parent)s END
+ WHERE s.id = %(session)s AND s.user_id = %(user)s AND s.deleted_at IS NULL AND u.is_active
+"""
+
+_MOVE_SESSION = """
+WITH s AS (
+    UPDATE chat_chatsession
+       SET active_leaf_id = %(reply)s, message_count = %(reply_depth)s + 1,
+           last_message_at = now(), updated_at = now(),
+           last_message_preview = CASE WHEN %(preview)s = '' THEN last_message_preview ELSE %(preview)s END,
+           title = CASE WHEN has_automatic_title AND %(title)s <> '' THEN %(title)s ELSE title END,
+           has_automatic_title = has_automatic_title AND %(title)s = ''
+     WHERE id = %(session)s AND user_id = %(user)s AND deleted_at IS NULL
+       AND (NOT %(at_leaf)s OR active_leaf_id IS NOT DISTINCT FROM %(expected_leaf)s)
+    RETURNING id
+)"""
+
+_NEW_GENERATION = """
+g AS (
+    INSERT INTO chat_generation (id, created_at, session_id, user_id, reply_id, kind, client_id, status, hold_id,
+           model, token_price, prompt_budget, max_output_tokens, lease_owner, last_seq, delta_lengths,
+           prefix_status, outcome, input_tokens, output_tokens, cached_tokens, charge, code, detail, receipt)
+    SELECT %(generation)s, now(), s.id, %(user)s, %(reply)s, %(kind)s, %(client_id)s, 'queued', %(hold)s,
+           %(model)s, %(price)s, %(budget)s, %(max_output)s, '', 0, '{}',
+           '{prefix_status}', '', 0, 0, 0, 0, '', '', '{}'
+      FROM s
+)
+SELECT now() FROM s"""
+
+_REPLY_ROW = """
+    SELECT %(reply)s::uuid, now(), s.id, %(user)s, {parent}::uuid, 'assistant', '', 'pending', %(reply_depth)s,
+           %(path_tokens)s, NULL, NULL::tsvector, '', 'none', '', 0, 0, 0, 0 FROM s"""
+
+_MESSAGE_COLUMNS = """chat_message (id, created_at, session_id, user_id, parent_id, role, content, status, depth,
+           path_tokens, client_id, search, code, feedback, model, input_tokens, output_tokens, cached_tokens, charge)"""
+
+# The user's message, its empty reply, the generation and the session's new end, in one statement.
+_INSERT_EXCHANGE = f"""{_MOVE_SESSION},
+m AS (
+    INSERT INTO {_MESSAGE_COLUMNS}
+    SELECT %(message)s::uuid, now(), s.id, %(user)s, %(parent)s::uuid, 'user', %(content)s, 'complete',
+           %(message_depth)s, %(path_tokens)s, %(client_id)s, to_tsvector('simple', %(content)s),
+           '', 'none', '', 0, 0, 0, 0 FROM s
+    UNION ALL{_REPLY_ROW.format(parent="%(message)s")}
+),{_NEW_GENERATION.replace("{prefix_status}", "")}"""
+
+# Another reply to a message that is there.
+_INSERT_ANSWER = f"""{_MOVE_SESSION},
+m AS (
+    INSERT INTO {_MESSAGE_COLUMNS}{_REPLY_ROW.format(parent="%(parent)s")}
+),{_NEW_GENERATION.replace("{prefix_status}", "")}"""
+
+# More of a reply that ended too soon, as long as nothing was said after it.
+_INSERT_CONTINUATION = """
+WITH s AS (
+    UPDATE chat_chatsession SET last_message_at = now(), updated_at = now()
+     WHERE id = %(session)s AND user_id = %(user)s AND deleted_at IS NULL
+       AND NOT EXISTS (SELECT FROM chat_message c WHERE c.parent_id = %(reply)s)
+    RETURNING id
+), m AS (
+    UPDATE chat_message SET status = 'pending', search = NULL
+      FROM s WHERE chat_message.id = %(reply)s AND chat_message.session_id = s.id
+       AND chat_message.status = %(prefix_status)s
+),""" + _NEW_GENERATION.replace("'{prefix_status}'", "%(prefix_status)s")

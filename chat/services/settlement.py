@@ -1,0 +1,187 @@
+"""The end of a reply, whatever it was: one state wins, what was used is paid, the rest of the hold returns."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+from django.utils import timezone
+
+from ai.services import usage as ai_usage
+from ai.types import CallOutcome
+from billing import selectors as billing_selectors
+from billing.services import holds
+from chat import metrics, payloads, policy, titles
+from chat.models import Generation, Message
+from chat.selectors import Variant, list_variants
+from chat.services.generations import message_tokens
+
+logger = structlog.get_logger("parlor.chat")
+
+PURPOSE = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a reply ends. The text and the usage are what the generation's rows hold by now."""
+
+    status: str
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    generation: Generation
+    event: payloads.Payload
+
+
+def settle_generation(
+    *,
+    generation_id: UUID,
+    ending: Ending,
+    owner: str | None = None,
+    only_queued: bool = False,
+    outcome: CallOutcome | None = None,
+) -> Settled | None:
+    """Give a live generation its final state and settle its hold, in one transaction.
+
+    With `owner` only the runner that holds the lease may; with `only_queued` only before a runner took it.
+    None where somebody else has ended it already: nothing was done then.
+    """
+    with transaction.atomic():
+        generation = _lock_live(generation_id, owner=owner, only_queued=only_queued)
+        if generation is None:
+            return None
+        charged, available = _settle_hold(generation, ending)
+        _write_end(generation, ending, charged)
+        if outcome is not None:
+            ai_usage.record_call(
+                outcome, user_id=generation.user_id, purpose=PURPOSE, reference=f"generation:{generation.id}"
+            )
+    metrics.GENERATIONS.labels(ending.status).inc()
+    return Settled(generation, final_event(generation, available))
+
+
+def final_event(generation: Generation, available: int | None = None) -> payloads.Payload:
+    """The event that ends the stream of a settled generation."""
+    reply = generation.reply
+    message = None
+    if reply is not None:
+        variant = list_variants(generation.session_id, [reply])[reply.id]
+        message = payloads.message_payload(reply, variant)
+    if available is None:
+        available = billing_selectors.get_wallet(generation.user_id).available
+    return payloads.terminal_event(generation, message, available)
+
+
+def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> Generation | None:
+    statuses = [Generation.Status.QUEUED] if only_queued else Generation.LIVE
+    rows = Generation.objects.select_for_update(of=("self",), no_key=True).filter(
+        id=generation_id, status__in=statuses
+    )
+    if owner is not None:
+        rows = rows.filter(lease_owner=owner)
+    return rows.select_related("reply").defer("receipt", "reply__search").first()
+
+
+def _settle_hold(generation: Generation, ending: Ending) -> tuple[int, int]:
+    """What was charged and what the wallet has now, in microcredits."""
+    tokens = policy.charged_tokens(
+        status=ending.status,
+        has_text=generation.last_seq > (1 if generation.prefix_status else 0),
+        input_tokens=generation.input_tokens,
+        output_tokens=generation.output_tokens,
+    )
+    if generation.hold_id is None:
+        return 0, billing_selectors.get_wallet(generation.user_id).available
+    if tokens == 0:
+        released = holds.release_hold(hold_id=generation.hold_id, reason=ending.code or ending.status)
+        return 0, released.available
+    captured = holds.capture_hold(
+        hold_id=generation.hold_id,
+        amount=tokens * generation.token_price,
+        reference=f"generation:{generation.id}",
+        description="",
+        details={
+            "session": str(generation.session_id),
+            "model": generation.model,
+            "input_tokens": generation.input_tokens,
+            "output_tokens": generation.output_tokens,
+            "cached_tokens": generation.cached_tokens,
+        },
+    )
+    return captured.charged, captured.available
+
+
+def _write_end(generation: Generation, ending: Ending, charged: int) -> None:
+    reply = generation.reply
+    generation.status = ending.status
+    generation.code = ending.code
+    generation.detail = ending.detail[:500]
+    generation.charge = charged
+    generation.finished_at = timezone.now()
+    if reply is not None:
+        _apply_end(reply, generation, charged)
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE, _parameters(generation, reply))
+
+
+def _apply_end(reply: Message, generation: Generation, charged: int) -> None:
+    wrote_nothing = generation.prefix_status and generation.last_seq <= 1
+    if wrote_nothing:
+        # A continuation that brought nothing leaves the reply as it was.
+        reply.status = generation.prefix_status
+    else:
+        reply.status, reply.code = generation.status, generation.code
+        reply.model = generation.model
+        reply.input_tokens = generation.input_tokens
+        reply.output_tokens = generation.output_tokens
+        reply.cached_tokens = generation.cached_tokens
+    reply.charge += charged
+
+
+def _parameters(generation: Generation, reply: Message | None) -> dict[str, Any]:
+    text = reply.content if reply is not None else ""
+    return {
+        "id": generation.id,
+        "status": generation.status,
+        "code": generation.code,
+        "detail": generation.detail,
+        "charge": generation.charge,
+        "session": generation.session_id,
+        "reply": generation.reply_id,
+        "reply_status": reply.status if reply else "",
+        "reply_code": reply.code if reply else "",
+        "reply_charge": reply.charge if reply else 0,
+        "model": reply.model if reply else "",
+        "input_tokens": reply.input_tokens if reply else 0,
+        "output_tokens": reply.output_tokens if reply else 0,
+        "cached_tokens": reply.cached_tokens if reply else 0,
+        "preview": titles.preview_of(text),
+        "tokens": message_tokens(text) if text else 0,
+    }
+
+
+_SETTLE = """
+WITH g AS (
+    UPDATE chat_generation
+       SET status = %(status)s, code = %(code)s, detail = %(detail)s, charge = %(charge)s, finished_at = now(),
+           lease_owner = '', lease_until = NULL
+     WHERE id = %(id)s AND status IN ('queued', 'streaming')
+    RETURNING id
+), m AS (
+    UPDATE chat_message r
+       SET status = %(reply_status)s, code = %(reply_code)s, charge = %(reply_charge)s, model = %(model)s,
+           input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s, cached_tokens = %(cached_tokens)s,
+           search = to_tsvector('simple', left(r.content, 100000)),
+           path_tokens = %(tokens)s
+             + coalesce((SELECT p.path_tokens FROM chat_message p WHERE p.id = r.parent_id), 0)
+      FROM g WHERE r.id = %(reply)s
+)
+UPDATE chat_chatsession
+   SET last_message_at = now(), updated_at = now(),
+       last_message_preview = CASE WHEN %(preview)s = '' THEN last_message_preview ELSE %(preview)s END
+  FROM g WHERE chat_chatsession.id = %(session)s AND active_leaf_id = %(reply)s
+"""
