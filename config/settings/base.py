@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from csp.constants import NONCE
 
 from common.logs import logging_config
@@ -166,6 +167,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=6),
     },
     "ai.check_daily_spend": {"task": "ai.check_daily_spend", "schedule": timedelta(minutes=5)},
+    "billing.expire_holds": {"task": "billing.expire_holds", "schedule": timedelta(minutes=1)},
+    # In the operator's time zone: the day of the daily credits begins at midnight there.
+    "billing.refresh_allowances": {
+        "task": "billing.refresh_allowances",
+        "schedule": crontab(hour="0", minute="1"),
+    },
+    "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
     "personas.recompute_trending": {
@@ -345,6 +353,7 @@ USE_I18N = True
 USE_TZ = True
 # The operator's day: daily credits and daily limits start anew at midnight here.
 TIME_ZONE = env.text("PARLOR_TIME_ZONE", "UTC")
+CELERY_TIMEZONE = TIME_ZONE
 
 # --- Static and media files -----------------------------------------------------------------------
 
