@@ -4,7 +4,7 @@ import time
 
 
 class Circuit:
-    """Opens after `failures` in a row; after `seconds` it lets one call through to see whether all is well."""
+    """Opens after `failures` in a row; after `seconds` it lets one call through to see if all is well."""
 
     def __init__(self, failures: int, seconds: float) -> None:
         self._limit = failures

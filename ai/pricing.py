@@ -15,7 +15,7 @@ _INPUT_ALLOWANCE = 2_000
 def believable_usage(
     reported: ReportedUsage, *, own_input: int, own_output: int, max_output: int, context_window: int
 ) -> Usage:
-    """The provider's counts where they can be true, our own where they are missing, negative, huge or no number."""
+    """The provider's counts where they can be true, our own where they are missing, negative, huge or NaN."""
     own_output = min(own_output, max_output)
     input_tokens = _believed(
         reported.input_tokens,

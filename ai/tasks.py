@@ -31,8 +31,9 @@ def mail_spend_warning(
     if name == "cap":
         subject = _("Parlor stopped calling AI models: the daily cap is reached")
         body = _(
-            "On %(day)s AI models cost %(spent)s USD, which reaches the cap of %(limit)s USD. New replies are "
-            "refused until midnight.\n\nRaise the cap in the admin to go on at once: %(site)s/admin/ai/spendlimit/"
+            "On %(day)s AI models cost %(spent)s USD, which reaches the cap of %(limit)s USD. "
+            "New replies are refused until midnight.\n\n"
+            "Raise the cap in the admin to go on at once: %(site)s/admin/ai/spendlimit/"
         )
     else:
         subject = _("AI costs passed the daily alert")

@@ -1,4 +1,4 @@
-"""The models Parlor ships with. Prices are list prices of November 2026; operators keep them current in the admin."""
+"""The models Parlor ships with, at the list prices of November 2026; operators keep them current."""
 
 from decimal import Decimal
 

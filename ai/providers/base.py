@@ -50,7 +50,7 @@ class ProviderCall:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds: to connect, to the first text, between texts. `deadline` is the loop's time of the end."""
+    """Seconds to connect, to the first text, between texts; `deadline` is the loop's time of the end."""
 
     connect: float
     first_token: float
@@ -128,7 +128,7 @@ class ProviderStream(Protocol):
 
 
 def join_url(base: str, path: str, *, drop: str = "") -> str:
-    """`base` + `path` with one slash between; a `drop` at the end of `base` that `path` repeats is left out."""
+    """`base` + `path`, one slash between; `drop` at the end of `base`, which `path` repeats, is left out."""
     base = base.rstrip("/")
     if drop and base.endswith(drop):
         base = base[: -len(drop)]
@@ -144,7 +144,7 @@ def merge_options(body: dict[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 
 def conversation(messages: tuple[PromptMessage, ...]) -> list[PromptMessage]:
-    """The messages in the form every provider takes: none empty, roles alternating, the user first and last."""
+    """The messages as every provider takes them: none empty, roles alternating, the user first and last."""
     turns: list[PromptMessage] = []
     for message in messages:
         if not message.text.strip():
@@ -161,5 +161,5 @@ def conversation(messages: tuple[PromptMessage, ...]) -> list[PromptMessage]:
 
 
 def count(value: Any) -> Any:
-    """`value` if it is a number that may be a count, else None; whether it is believable is the gateway's to say."""
+    """`value` if it is a number, else None; whether it can be true is for the gateway to say."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

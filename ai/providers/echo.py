@@ -1,4 +1,4 @@
-"""The offline demo model: answers in character, the same words to the same conversation, at a pleasant pace."""
+"""The offline demo model: in character, the same words to the same conversation, at a pleasant pace."""
 
 import asyncio
 import hashlib

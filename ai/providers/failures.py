@@ -1,5 +1,6 @@
 """What a provider's error means: who should try again, who should try another model."""
 
+import math
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,7 +64,7 @@ def retry_after_seconds(value: str | None, milliseconds: str | None = None) -> f
             return None
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), 86_400.0) if seconds == seconds else None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), 86_400.0)
 
 
 def _failure(kind: str, message: str, *, http_status: int, retry_after: float | None = None) -> ProviderError:

@@ -259,7 +259,7 @@ class HttpStream:
         return text
 
     def _count(self, text: str) -> bool:
-        """Count `text`; True where the model says far more than it was allowed to, and the reply ends here."""
+        """Count `text`; True where the model says far more than it was allowed, and the reply ends here."""
         self._pieces += 1
         self._weight += len(text) if text.isascii() else 4 * estimate_tokens(text)
         if self._weight <= self._max_weight:

@@ -129,12 +129,12 @@ def end_call(*, call_id: UUID, cost: int) -> None:
 
 
 def check_today() -> None:
-    """Warn staff if a limit was passed; for the periodic job, since the call that passed it may be the last."""
+    """Warn staff if a limit was passed; periodically, since the call that passed it may be the last."""
     warn_staff(today.read(timezone.now()), selectors.get_spend_limit())
 
 
 def warn_staff(spent: int, limit: SpendLimit) -> None:
-    """Enqueue the emails due at `spent` micro-USD: one a day and threshold, whatever number of processes ask."""
+    """Enqueue the emails due at `spent` micro-USD: one a day and threshold, however many processes ask."""
     day = timezone.localdate().isoformat()
     for name, threshold in (("alert", limit.daily_alert_usd), ("cap", limit.daily_cap_usd)):
         if spent >= threshold * MICRO and today.first_time(f"{day}:{name}"):
