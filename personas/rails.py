@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from personas.models import Persona
+from django.utils.translation import gettext as _
+
+from personas import selectors
+from personas.models import Persona, PersonaQuerySet
+
+_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +31,6 @@ class Rail:
 # Given the visitor (a user or an anonymous one), a row or None where there is nothing to show.
 RailSource = Callable[[Any], Rail | None]
 
-_sources: dict[str, tuple[int, RailSource]] = {}
-
 
 def register(slug: str, source: RailSource, *, position: int) -> None:
     """Show `source`'s row on the home page; lower positions come first (trending is 20, new 30)."""
@@ -38,3 +41,24 @@ def rails_for(user: Any) -> list[Rail]:
     ordered = sorted(_sources.values(), key=lambda entry: entry[0])
     rails = (source(user) for _position, source in ordered)
     return [rail for rail in rails if rail is not None and rail.items]
+
+
+def _trending(user: Any) -> Rail:
+    found = selectors.list_public_personas(_known(user), selectors.PersonaFilter())
+    return Rail("trending", _("Trending"), _items(found.order_by("-trending_score", "-id")))
+
+
+def _newest(user: Any) -> Rail:
+    found = selectors.list_public_personas(_known(user), selectors.PersonaFilter())
+    return Rail("new", _("New here"), _items(found.order_by("-published_at", "-id")), "?sort=new")
+
+
+def _known(user: Any) -> Any:
+    return user if user.is_authenticated else None
+
+
+def _items(found: PersonaQuerySet) -> list[RailItem]:
+    return [RailItem(persona) for persona in found[:_LENGTH]]
+
+
+_sources: dict[str, tuple[int, RailSource]] = {"trending": (20, _trending), "new": (30, _newest)}

@@ -50,6 +50,24 @@ def get_own_persona_by_slug(user_id: UUID, slug: str) -> Persona:
     return _first(Persona.objects.owned_by(user_id).as_cards(user_id).filter(slug=slug))
 
 
+def find_own_persona_by_slug(user_id: UUID, slug: str) -> Persona | None:
+    return Persona.objects.owned_by(user_id).filter(slug=slug).first()
+
+
+def find_deleted_persona(user_id: UUID, persona_id: UUID) -> Persona | None:
+    """The user's own persona that they deleted and may take back."""
+    return _deleted(user_id).filter(pk=persona_id).first()
+
+
+def get_deleted_persona_by_slug(user_id: UUID, slug: str) -> Persona:
+    """As find_deleted_persona, by the address it had; raises NotFound."""
+    return _first(_deleted(user_id).filter(slug=slug))
+
+
+def _deleted(user_id: UUID) -> PersonaQuerySet:
+    return Persona.objects.filter(owner_id=user_id, deleted_at__isnull=False).order_by("-deleted_at")
+
+
 def own_persona_for_update(user_id: UUID, persona_id: UUID) -> Persona:
     """The user's persona, locked until the end of the caller's transaction; raises NotFound."""
     return _first(Persona.objects.owned_by(user_id).filter(pk=persona_id).select_for_update(no_key=True))

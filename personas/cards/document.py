@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Literal, NoReturn
 
 from django.utils.translation import gettext_lazy as _
@@ -45,19 +47,13 @@ def check_tree(value: Any) -> None:
     """Raises InvalidCard where parsed JSON is nested too deep or holds text that can't be stored."""
     level: list[Any] = [value]
     for _depth in range(MAX_DEPTH + 1):
-        children: list[Any] = []
+        containers = [node for node in level if isinstance(node, (dict, list))]
         for node in level:
             if isinstance(node, str):
                 _check_text(node)
-            elif isinstance(node, dict):
-                for key in node:
-                    _check_text(key)
-                children.extend(node.values())
-            elif isinstance(node, list):
-                children.extend(node)
-        if not children:
+        if not containers:
             return
-        level = children
+        level = [child for node in containers for child in _children(node)]
     raise _too_deep()
 
 
@@ -80,6 +76,10 @@ def content_of(document: Document) -> Document:
 
 def dump_document(document: Document) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return chain(node.keys(), node.values()) if isinstance(node, dict) else node
 
 
 def _check_text(text: str) -> None:

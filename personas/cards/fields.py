@@ -73,11 +73,12 @@ def read_fields(document: Document) -> CardFields:
 
 
 def changed_fields(ours: CardFields, card: CardFields | None) -> dict[str, Any]:
-    """The fields of `ours` that differ from the card's; of a new card those that say anything."""
+    """The fields of `ours` that differ from the card's, or without one from those of an empty card."""
+    before = card or CardFields(name="")
     return {
         field.name: getattr(ours, field.name)
         for field in fields(CardFields)
-        if (getattr(card, field.name) != getattr(ours, field.name) if card else getattr(ours, field.name))
+        if getattr(ours, field.name) != getattr(before, field.name)
     }
 
 

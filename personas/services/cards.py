@@ -5,8 +5,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 from uuid import UUID
 
-from django.db import transaction
-
 from files.services import images, store
 from personas import monograms, selectors
 from personas.cards import png
@@ -16,7 +14,7 @@ from personas.cards.fields import TEXT_FIELDS, CardFields
 from personas.cards.importer import read_card
 from personas.errors import CopyingForbidden
 from personas.models import MAX_TEMPERATURE, Category, Persona
-from personas.services import personas, portraits
+from personas.services import personas
 from personas.services.fields import is_language, is_model
 
 FileFormat = Literal["json", "png"]
@@ -36,22 +34,10 @@ def import_card(*, owner_id: UUID, data: bytes) -> Persona:
     PersonaLimitReached and MaturePersona as create_persona. Nothing is kept where it raises.
     """
     card = read_card(data)
-    # Cheap and early; the real check is under the lock.
-    personas.check_persona_limit(owner_id)
-    keys = portraits.store_portrait(png.without_texts(card.picture)) if card.picture else {}
-    try:
-        persona = Persona(
-            owner_id=owner_id,
-            card=card.document,
-            lorebook=card.fields.lorebook,
-            **_values(card.fields),
-            **keys,
-        )
-        return personas.add_persona(persona)
-    except Exception:
-        with transaction.atomic():
-            store.delete_public_after_commit(keys.values())
-        raise
+    persona = Persona(
+        owner_id=owner_id, card=card.document, lorebook=card.fields.lorebook, **_values(card.fields)
+    )
+    return personas.add_persona(persona, picture=png.without_texts(card.picture) if card.picture else None)
 
 
 def export_card(*, user_id: UUID, persona_id: UUID, file_format: FileFormat, spec: Spec) -> CardFile:

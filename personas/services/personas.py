@@ -12,10 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts import selectors as accounts
 from accounts.models import User
 from billing import selectors as billing
-from common.errors import Invalid, NotFound
+from common.errors import DomainError, Invalid, NotFound
 from personas import selectors
 from personas.errors import CopyingForbidden, EmailNotVerified, MaturePersona, PersonaLimitReached
 from personas.models import LONG_TEXTS, Persona
+from personas.services import portraits
 from personas.services.fields import PersonaFields, clean_fields
 
 _SLUG_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -38,16 +39,18 @@ _COPIED = (
 )
 
 
-def create_persona(*, owner_id: UUID, **fields: Unpack[PersonaFields]) -> Persona:
-    """A new persona, private until `visibility` says otherwise.
+def create_persona(
+    *, owner_id: UUID, portrait: bytes | None = None, **fields: Unpack[PersonaFields]
+) -> Persona:
+    """A new persona, private until `visibility` says otherwise; `portrait` is the picture's file.
 
     Raises Invalid naming the field that is wrong, PersonaLimitReached over the tier's number of personas,
-    EmailNotVerified for a public one of somebody without a verified address, and MaturePersona for a
-    mature one of somebody not known to be an adult.
+    EmailNotVerified for a public one of somebody without a verified address, MaturePersona for a mature one
+    of somebody not known to be an adult, and what make_portrait raises for the picture.
     """
     if not fields.get("name"):
         raise Invalid.field("name", "required", _("A persona needs a name."))
-    return add_persona(Persona(owner_id=owner_id, **clean_fields(fields)))
+    return add_persona(Persona(owner_id=owner_id, **clean_fields(fields)), picture=portrait)
 
 
 def update_persona(*, user_id: UUID, persona_id: UUID, changes: PersonaFields) -> Persona:
@@ -79,7 +82,7 @@ def restore_persona(*, user_id: UUID, persona_id: UUID) -> Persona:
         persona = deleted.select_for_update(no_key=True).first()
         if persona is None:
             raise NotFound
-        check_persona_limit(user_id)
+        _check_limit(user_id)
         persona.deleted_at = None
         persona.save(update_fields=["deleted_at"])
     return persona
@@ -103,22 +106,34 @@ def may_take_definition(user_id: UUID, persona: Persona) -> bool:
     return persona.owner_id == user_id or persona.allow_clone
 
 
-def add_persona(persona: Persona) -> Persona:
+def add_persona(persona: Persona, *, picture: bytes | None = None) -> Persona:
     """Save a new persona under an address of its own; the step shared by all ways to make one.
 
-    Raises PersonaLimitReached, EmailNotVerified and MaturePersona as create_persona.
+    Raises PersonaLimitReached, EmailNotVerified and MaturePersona as create_persona, and what make_portrait
+    raises. Nothing is kept where it raises.
     """
     persona.slug = _free_slug(persona.name)
-    with transaction.atomic():
-        _lock_owner(persona.owner_id)
-        check_persona_limit(persona.owner_id)
-        _check_publishing(persona)
-        persona.save(force_insert=True)
+    keys = {}
+    if picture is not None:
+        # Early, before the work on the picture; what counts is the check under the lock.
+        _check_limit(persona.owner_id)
+        keys = portraits.store_portrait(picture)
+    for name, key in keys.items():
+        setattr(persona, name, key)
+    try:
+        with transaction.atomic():
+            _lock_owner(persona.owner_id)
+            _check_limit(persona.owner_id)
+            _check_publishing(persona)
+            persona.save(force_insert=True)
+    except DomainError:
+        portraits.delete_files(keys.values())
+        raise
     return persona
 
 
-def check_persona_limit(user_id: UUID) -> None:
-    """Raises PersonaLimitReached where the user's tier holds no more; certain only under the owner's lock."""
+def _check_limit(user_id: UUID) -> None:
+    """Raises PersonaLimitReached where the user's tier holds no more; certain under the owner's lock only."""
     limit = billing.get_tier(user_id).persona_limit
     if limit is None:
         return

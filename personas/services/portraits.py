@@ -1,9 +1,9 @@
 """The picture of a persona."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
 from files.services import images, store
 from personas import selectors
@@ -38,11 +38,9 @@ def store_portrait(data: bytes) -> dict[str, str]:
     }
 
 
-def forget_portrait(keys: dict[str, str]) -> None:
-    """Delete the files after the current transaction, unless another persona (a copy) shows them too."""
-    used = Persona.objects.filter(Q(portrait_key=keys["portrait_key"]) & ~Q(portrait_key=""))
-    if not used.exists():
-        store.delete_public_after_commit(keys.values())
+def delete_files(keys: Iterable[str]) -> None:
+    """Delete the files of a picture once the current transaction, if any, is saved."""
+    store.delete_public_after_commit(keys)
 
 
 def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
@@ -52,5 +50,7 @@ def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
         for name, key in keys.items():
             setattr(persona, name, key)
         persona.save(update_fields=_KEYS)
-        forget_portrait(before)
+        if not Persona.objects.filter(portrait_key=before["portrait_key"]).exists():
+            # No copy of the persona shows them either.
+            delete_files(before.values())
     return persona
