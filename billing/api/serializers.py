@@ -1,0 +1,137 @@
+from datetime import UTC
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from billing.models import Bucket, LedgerTransaction, Tier
+from billing.selectors import format_price
+from common.api.serializers import CreditsField
+
+
+@extend_schema_field(serializers.CharField(help_text="Money as a decimal string."))
+class PriceField(serializers.Field):
+    """Cents inside, a decimal string outside."""
+
+    def to_representation(self, value: int) -> str:
+        return format_price(value)
+
+
+class DailySerializer(serializers.Serializer):
+    granted = CreditsField(source="daily_granted")
+    remaining = CreditsField(source="daily_remaining")
+    resets_at = serializers.DateTimeField(default_timezone=UTC)
+
+
+class WalletSerializer(serializers.Serializer):
+    available = CreditsField()
+    daily = DailySerializer(source="*")
+    bonus = CreditsField()
+    purchased = CreditsField()
+    held = CreditsField()
+    tier = serializers.CharField(source="tier.slug")
+
+
+class BucketsSerializer(serializers.Serializer):
+    daily = CreditsField()
+    bonus = CreditsField()
+    purchased = CreditsField()
+
+
+class TransactionSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=LedgerTransaction.Kind.choices)
+    amount = CreditsField()
+    balance_after = CreditsField()
+    buckets = serializers.SerializerMethodField()
+    reference = serializers.CharField()
+    description = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField(default_timezone=UTC)
+
+    @extend_schema_field(BucketsSerializer)
+    def get_buckets(self, transaction: Any) -> dict[str, str]:
+        """What came into (or, negative, went out of) each bucket."""
+        amounts = dict.fromkeys(Bucket.values, 0)
+        for entry in transaction.bucket_entries:
+            amounts[entry.account.name] += entry.direction * entry.amount
+        return dict(BucketsSerializer(amounts).data)
+
+    def get_description(self, transaction: LedgerTransaction) -> str:
+        return transaction.description or transaction.get_kind_display()
+
+
+class MessagesSerializer(serializers.Serializer):
+    used = serializers.IntegerField(source="wallet.messages_used")
+    limit = serializers.IntegerField(source="wallet.tier.messages_per_day", allow_null=True)
+
+
+class SpentSerializer(serializers.Serializer):
+    spent = CreditsField()
+    available = CreditsField(source="wallet.available")
+    daily_granted = CreditsField(source="wallet.daily_granted")
+    daily_remaining = CreditsField(source="wallet.daily_remaining")
+
+
+class UsageSerializer(serializers.Serializer):
+    day = serializers.DateField(source="wallet.day")
+    resets_at = serializers.DateTimeField(source="wallet.resets_at", default_timezone=UTC)
+    tier = serializers.CharField(source="wallet.tier.slug")
+    credits = SpentSerializer(source="*")
+    messages = MessagesSerializer(source="*")
+    requests_per_minute = serializers.IntegerField(source="wallet.tier.requests_per_minute")
+
+
+class TierSerializer(serializers.ModelSerializer):
+    daily_credits = CreditsField()
+    credits_per_1000_tokens = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Tier
+        fields = [
+            "slug",
+            "name",
+            "daily_credits",
+            "credits_per_1000_tokens",
+            "requests_per_minute",
+            "messages_per_day",
+            "max_output_tokens",
+            "persona_limit",
+            "history_days",
+            "memory",
+            "storage_bytes",
+            "mentor_messages_per_day",
+        ]
+
+    def get_credits_per_1000_tokens(self, tier: Tier) -> str:
+        return CreditsField().to_representation(tier.token_price * 1000)
+
+
+class PlanSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    tier = serializers.CharField(source="tier_id")
+    period = serializers.CharField()
+    price = PriceField()
+    currency = serializers.CharField()
+    bonus_credits = CreditsField()
+
+
+class PackSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    credits = CreditsField()
+    price = PriceField()
+    currency = serializers.CharField()
+
+
+class ActionPriceSerializer(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    credits = CreditsField()
+
+
+class CatalogSerializer(serializers.Serializer):
+    tiers = TierSerializer(many=True)
+    plans = PlanSerializer(many=True)
+    packs = PackSerializer(many=True)
+    actions = ActionPriceSerializer(many=True)

@@ -1,0 +1,26 @@
+from typing import TYPE_CHECKING
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+class BillingConfig(AppConfig):
+    name = "billing"
+    verbose_name = _("Billing")
+
+    def ready(self) -> None:
+        from accounts import profile
+        from billing import gauges, receivers  # noqa: F401
+        from common import health
+
+        profile.register_field("tier", _tier_slug)
+        health.register_gauges(gauges.update)
+
+
+def _tier_slug(user: "User") -> str:
+    from billing import selectors
+
+    return selectors.get_tier(user.pk).slug

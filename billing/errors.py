@@ -1,0 +1,57 @@
+"""What can go wrong with credits, each with the stable code of the API."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from common.credits import format_credits
+from common.errors import DomainError, LimitReached, NotFound, PermissionDenied, Unavailable
+
+
+class InsufficientCredits(DomainError):
+    """402, with what is needed, what is there, and the packs that would cover the difference."""
+
+    code = "insufficient_credits"
+    status = 402
+    title = _("Not enough credits")
+
+    def __init__(self, *, required: int, available: int, packs: list[dict[str, Any]]) -> None:
+        super().__init__(
+            _("This needs %(required)s credits and you have %(available)s.")
+            % {"required": format_credits(required), "available": format_credits(available)},
+            required=format_credits(required),
+            available=format_credits(available),
+            packs=packs,
+        )
+        self.required = required
+        self.available = available
+
+
+class DailyMessageLimit(LimitReached):
+    def __init__(self, *, limit: int, used: int) -> None:
+        super().__init__(_("You have sent all of today's messages."), limit=limit, used=used)
+
+
+class WalletSuspended(PermissionDenied):
+    title = _("This wallet is suspended")
+
+
+class KeyReused(DomainError):
+    code = "idempotency_key_reused"
+    status = 422
+    title = _("This key was used for another amount")
+
+
+class UnknownWallet(NotFound):
+    title = _("There is no such wallet")
+
+
+class UnknownHold(NotFound):
+    title = _("There is no such hold")
+
+
+class LedgerUnavailable(Unavailable):
+    """The database could not be reached or stayed contended; nothing is known to have happened."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Your wallet cannot be reached right now. Please try again."), retry_after=5)

@@ -1,0 +1,255 @@
+"""Reading wallets, prices, the catalogue and the history."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from billing import database
+from billing.errors import UnknownHold, UnknownWallet
+from billing.models import (
+    ActionPrice,
+    Gift,
+    Hold,
+    LedgerCheck,
+    LedgerEntry,
+    LedgerTransaction,
+    Pack,
+    Plan,
+    Tier,
+    Wallet,
+)
+from common.credits import format_credits
+
+# The SQL functions keep this distance between two days of a wallet.
+_SHORTEST_DAY = timedelta(hours=20)
+# Prompt and answer of an ordinary turn, for somebody who has not talked yet.
+_USUAL_REPLY_TOKENS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class UserPrice:
+    """What a user pays and may do, in one look. `token_price` is microcredits for a token in or out."""
+
+    tier_slug: str
+    tier_position: int
+    token_price: int
+    max_output_tokens: int
+    requests_per_minute: int
+    messages_per_day: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WalletView:
+    """A wallet with today's allowance in it, in microcredits.
+
+    `available` is the sum of `daily_remaining`, `bonus` and `purchased`; `held` comes on top of it.
+    """
+
+    tier: Tier
+    available: int
+    held: int
+    daily_granted: int
+    daily_remaining: int
+    bonus: int
+    purchased: int
+    day: date
+    resets_at: datetime
+    messages_used: int
+    is_suspended: bool
+    # Transactions with a higher number belong to the current day.
+    day_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Today against its limits; `spent` is in microcredits."""
+
+    wallet: WalletView
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The money part of a reply: what was reserved, what was paid from which bucket, and for what."""
+
+    state: str
+    held: int
+    charged: int
+    written_off: int
+    buckets: dict[str, int]
+    description: str
+    details: dict[str, Any]
+
+
+def get_tier(user_id: UUID) -> Tier:
+    """The user's tier; the first one for somebody who has no wallet yet."""
+    own = Wallet.objects.filter(user_id=user_id).values("tier_id")
+    first = Tier.objects.order_by("position").values("slug")[:1]
+    return Tier.objects.get(slug=Coalesce(Subquery(own), Subquery(first)))
+
+
+def get_price(user_id: UUID) -> UserPrice:
+    tier = get_tier(user_id)
+    return UserPrice(
+        tier_slug=tier.slug,
+        tier_position=tier.position,
+        token_price=tier.token_price,
+        max_output_tokens=tier.max_output_tokens,
+        requests_per_minute=tier.requests_per_minute,
+        messages_per_day=tier.messages_per_day,
+    )
+
+
+def can_use_tier(tier_slug: str, lowest_tier: str) -> bool:
+    """Whether somebody in `tier_slug` may use what is for `lowest_tier` and above; unknown names mean no."""
+    if not lowest_tier or tier_slug == lowest_tier:
+        return True
+    positions = dict(Tier.objects.values_list("slug", "position"))
+    return (
+        tier_slug in positions and lowest_tier in positions and positions[tier_slug] >= positions[lowest_tier]
+    )
+
+
+def get_wallet(user_id: UUID, *, now: datetime | None = None) -> WalletView:
+    """The wallet as it is today; made and opened here on the first look of a day. Raises UnknownWallet."""
+    wallet = _find_wallet(user_id)
+    if wallet is None or _is_over(wallet, now or timezone.now()):
+        database.call("billing_open_wallet", user_id, now=now)
+        wallet = _find_wallet(user_id)
+    if wallet is None:
+        raise UnknownWallet
+    return WalletView(
+        tier=wallet.tier,
+        available=wallet.available,
+        held=wallet.held,
+        daily_granted=wallet.daily_granted,
+        daily_remaining=wallet.daily_balance - wallet.daily_held,
+        bonus=wallet.bonus_balance - wallet.bonus_held,
+        purchased=wallet.purchased_balance - wallet.purchased_held,
+        day=wallet.day,
+        resets_at=_next_day_starts_at(wallet),
+        messages_used=wallet.messages_used,
+        is_suspended=wallet.suspended_at is not None,
+        day_number=wallet.day_number,
+    )
+
+
+def get_usage(user_id: UUID, *, now: datetime | None = None) -> Usage:
+    wallet = get_wallet(user_id, now=now)
+    paid = LedgerTransaction.objects.filter(
+        wallet_id=user_id, number__gt=wallet.day_number, kind=LedgerTransaction.Kind.CHARGE
+    )
+    return Usage(wallet, -(paid.aggregate(total=Sum("amount"))["total"] or 0))
+
+
+def estimate_replies(user_id: UUID, wallet: WalletView) -> int | None:
+    """About how many replies the wallet pays for, by the user's latest ones; None where they are free.
+
+    The tier's daily number of messages bounds it.
+    """
+    latest = LedgerTransaction.objects.filter(wallet_id=user_id, kind=LedgerTransaction.Kind.CHARGE)
+    amounts = [-amount for amount in latest.order_by("-number").values_list("amount", flat=True)[:20]]
+    usual = sum(amounts) // len(amounts) if amounts else _USUAL_REPLY_TOKENS * wallet.tier.token_price
+    replies = wallet.available // usual if usual else None
+    limit = wallet.tier.messages_per_day
+    if limit is None:
+        return replies
+    messages_left = max(limit - wallet.messages_used, 0)
+    return messages_left if replies is None else min(replies, messages_left)
+
+
+def list_transactions(user_id: UUID) -> QuerySet[LedgerTransaction]:
+    """The user's history, latest first, without the platform's own losses."""
+    entries = LedgerEntry.objects.select_related("account").filter(account__wallet__isnull=False)
+    return (
+        LedgerTransaction.objects.filter(wallet_id=user_id)
+        .exclude(amount=0)
+        .order_by("-number")
+        .prefetch_related(Prefetch("entries", entries, to_attr="bucket_entries"))
+    )
+
+
+def get_receipt(hold_id: UUID) -> Receipt:
+    """What became of a hold. Raises UnknownHold."""
+    hold = Hold.objects.filter(id=hold_id).first()
+    if hold is None:
+        raise UnknownHold
+    charge = (
+        LedgerTransaction.objects.filter(key__in=[f"charge:{hold_id}", f"write_off:{hold_id}"])
+        .prefetch_related(Prefetch("entries", LedgerEntry.objects.select_related("account")))
+        .first()
+    )
+    entries = charge.entries.all() if charge else []
+    return Receipt(
+        state=hold.state,
+        held=hold.amount,
+        charged=hold.captured,
+        written_off=hold.written_off,
+        buckets={entry.account.name: entry.amount for entry in entries if entry.account.wallet_id},
+        description=charge.description if charge else "",
+        details=charge.details if charge else {},
+    )
+
+
+def list_tiers() -> QuerySet[Tier]:
+    return Tier.objects.order_by("position")
+
+
+def list_plans() -> QuerySet[Plan]:
+    return Plan.objects.filter(is_active=True).order_by("position", "slug")
+
+
+def list_packs() -> QuerySet[Pack]:
+    return Pack.objects.filter(is_active=True).order_by("position", "slug")
+
+
+def list_actions() -> QuerySet[ActionPrice]:
+    return ActionPrice.objects.order_by("position", "slug")
+
+
+def list_packs_covering(shortage: int) -> list[dict[str, str]]:
+    """The packs on sale that alone make up for `shortage` microcredits; else the largest one."""
+    packs = sorted(list_packs(), key=lambda pack: pack.credits)
+    covering = [pack for pack in packs if pack.credits >= shortage] or packs[-1:]
+    return [
+        {
+            "slug": pack.slug,
+            "name": pack.name,
+            "credits": format_credits(pack.credits),
+            "price": format_price(pack.price),
+            "currency": pack.currency,
+        }
+        for pack in covering
+    ]
+
+
+def format_price(cents: int) -> str:
+    """`899` -> `"8.99"`."""
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+def get_gift(occasion: str) -> int:
+    """Microcredits given on the occasion; 0 where there is no such gift."""
+    return Gift.objects.filter(slug=occasion).values_list("credits", flat=True).first() or 0
+
+
+def get_latest_check() -> LedgerCheck | None:
+    return LedgerCheck.objects.order_by("-created_at").first()
+
+
+def _find_wallet(user_id: UUID) -> Wallet | None:
+    return Wallet.objects.select_related("tier").filter(user_id=user_id).first()
+
+
+def _is_over(wallet: Wallet, now: datetime) -> bool:
+    return now >= _next_day_starts_at(wallet)
+
+
+def _next_day_starts_at(wallet: Wallet) -> datetime:
+    midnight = timezone.make_aware(datetime.combine(wallet.day + timedelta(days=1), time.min))
+    return max(midnight, wallet.day_started_at + _SHORTEST_DAY)

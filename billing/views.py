@@ -1,0 +1,35 @@
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from billing import history, selectors
+
+_HISTORY_PAGE = 60
+
+
+@require_safe
+@login_required
+def wallet(request: HttpRequest) -> HttpResponse:
+    """The wallet page; with `?before=` and htmx only the next part of its history."""
+    before = request.GET.get("before", "")
+    transactions = selectors.list_transactions(request.user.pk)
+    if before.isascii() and before.isdigit():
+        transactions = transactions.filter(number__lt=int(before[:18]))
+    rows = list(transactions[: _HISTORY_PAGE + 1])
+    page = rows[:_HISTORY_PAGE]
+    context = {
+        "history": history.readable_lines(page),
+        "older_than": page[-1].number if len(rows) > _HISTORY_PAGE else None,
+    }
+    if before and getattr(request, "htmx", False):
+        return render(request, "billing/_history.html", context)
+    usage = selectors.get_usage(request.user.pk)
+    context |= {
+        "wallet": usage.wallet,
+        "usage": usage,
+        "replies_left": selectors.estimate_replies(request.user.pk, usage.wallet),
+        "packs": selectors.list_packs(),
+        "plans": selectors.list_plans().select_related("tier").exclude(tier=usage.wallet.tier),
+    }
+    return render(request, "billing/wallet.html", context)
