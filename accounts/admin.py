@@ -108,6 +108,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         )
         return [*self.readonly_fields, *roles]
 
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list[type[TabularInline]]:
+        return self.inlines if obj is not None else []
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         user_id = parse_uuid(search_term.strip())
         if user_id is not None:

@@ -41,6 +41,8 @@ def update_profile(*, user_id: UUID, changes: dict[str, Any]) -> User:
             cleaned[name] = _CLEANERS[name](value)
         except Invalid as error:
             faults += error.fields
+    if User.objects.filter(handle=cleaned.get("handle"), handle__isnull=False).exclude(id=user_id).exists():
+        faults += _handle_taken().fields
     if faults:
         raise Invalid(fields=faults)
     user = User.objects.select_for_update().filter(id=user_id).first()
@@ -77,7 +79,11 @@ def _save(user: User, changed: list[str]) -> None:
     except IntegrityError as error:
         if "handle" not in str(error):
             raise
-        raise Invalid.field("handle", "taken", _("Somebody else has this handle.")) from error
+        raise _handle_taken() from error
+
+
+def _handle_taken() -> Invalid:
+    return Invalid.field("handle", "taken", _("Somebody else has this handle."))
 
 
 def _clean_handle(value: str | None) -> str | None:
