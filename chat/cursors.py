@@ -12,7 +12,9 @@ from common.errors import Invalid
 
 
 def encode(*parts: Any) -> str:
-    text = json.dumps([part.isoformat() if isinstance(part, datetime) else part for part in parts], default=str)
+    text = json.dumps(
+        [part.isoformat() if isinstance(part, datetime) else part for part in parts], default=str
+    )
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -13,7 +13,7 @@ import structlog
 from django.db import DatabaseError, connection
 
 from chat import metrics, payloads
-from chat.eventlog.base import Event, Tail
+from chat.eventlog.base import PAUSE, Event, Tail
 from chat.eventlog.current import event_log
 from chat.models import Generation
 from chat.services.settlement import final_event
@@ -53,6 +53,7 @@ class Snapshot:
 async def follow(generation_id: UUID, *, after: int = 0, is_fresh: bool = False) -> AsyncIterator[Event]:
     """Every event of a reply after delta number `after`, ending with the one that tells its end.
 
+    `PAUSE` comes in between where nothing has happened for some seconds; it is not for the reader's eyes.
     `is_fresh` says that the caller has just queued it, so the database knows nothing more yet.
     The caller has checked that the reader may see it.
     """
@@ -71,6 +72,7 @@ async def follow(generation_id: UUID, *, after: int = 0, is_fresh: bool = False)
             if reader.is_at_gap or not await tail.wait(reader.position, reader.patience):
                 async for event in reader.catch_up():
                     yield event
+                yield PAUSE
     finally:
         log.detach(tail)
 

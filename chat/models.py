@@ -61,7 +61,9 @@ class ChatSession(TimestampedModel):
                 name="chat_session_list",
                 condition=Q(deleted_at__isnull=True),
             ),
-            models.Index(fields=["deleted_at"], name="chat_session_deleted", condition=Q(deleted_at__isnull=False)),
+            models.Index(
+                fields=["deleted_at"], name="chat_session_deleted", condition=Q(deleted_at__isnull=False)
+            ),
             GinIndex(fields=["search"], name="chat_session_search"),
         ]
 
@@ -89,9 +91,13 @@ class Message(UUIDModel):
         UP = "up", _("good")
         DOWN = "down", _("bad")
 
-    session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="messages", db_index=False)
+    session = models.ForeignKey(
+        ChatSession, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children"
+    )
     role = models.CharField(max_length=10, choices=Role)
     content = models.TextField(blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.COMPLETE)
@@ -121,10 +127,20 @@ class Message(UUIDModel):
                 name="chat_message_client_id_once",
                 condition=Q(client_id__isnull=False),
             ),
-            models.CheckConstraint(condition=Q(role__in=["user", "assistant", "system"]), name="chat_message_role"),
+            models.CheckConstraint(
+                condition=Q(role__in=["user", "assistant", "system"]), name="chat_message_role"
+            ),
             models.CheckConstraint(
                 condition=Q(
-                    status__in=["pending", "streaming", "complete", "stopped", "interrupted", "failed", "blocked"]
+                    status__in=[
+                        "pending",
+                        "streaming",
+                        "complete",
+                        "stopped",
+                        "interrupted",
+                        "failed",
+                        "blocked",
+                    ]
                 ),
                 name="chat_message_status",
             ),
@@ -159,10 +175,16 @@ class Generation(UUIDModel):
 
     LIVE = (Status.QUEUED, Status.STREAMING)
 
-    session = models.ForeignKey(ChatSession, on_delete=models.CASCADE, related_name="generations", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    session = models.ForeignKey(
+        ChatSession, on_delete=models.CASCADE, related_name="generations", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     # Empty only where the reply was deleted; the record of what it cost stays.
-    reply = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, blank=True, related_name="generations")
+    reply = models.ForeignKey(
+        Message, on_delete=models.SET_NULL, null=True, blank=True, related_name="generations"
+    )
     kind = models.CharField(max_length=12, choices=Kind)
     client_id = models.CharField(max_length=100)
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
@@ -209,9 +231,7 @@ class Generation(UUIDModel):
                 condition=Q(kind__in=["send", "edit", "regenerate", "continue"]), name="chat_generation_kind"
             ),
             models.CheckConstraint(
-                condition=Q(
-                    status__in=["queued", "streaming"], finished_at__isnull=True
-                )
+                condition=Q(status__in=["queued", "streaming"], finished_at__isnull=True)
                 | Q(
                     status__in=["complete", "stopped", "interrupted", "failed", "blocked"],
                     finished_at__isnull=False,
@@ -228,7 +248,9 @@ class Generation(UUIDModel):
         ]
         indexes = [
             models.Index(
-                fields=["created_at"], name="chat_generation_live", condition=Q(status__in=["queued", "streaming"])
+                fields=["created_at"],
+                name="chat_generation_live",
+                condition=Q(status__in=["queued", "streaming"]),
             ),
             models.Index(fields=["user", "created_at"], name="chat_generation_by_user"),
         ]

@@ -1,14 +1,16 @@
 """The outer shape of sessions, messages, generations and events: the same on REST, SSE and websocket."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from chat import policy
 from chat.models import ChatSession, Generation, Message
 from chat.selectors import ONLY_VARIANT, Variant
 from common.credits import format_credits
-from files.selectors import public_url
+
+if TYPE_CHECKING:
+    from chat.services.generations import Started
 
 Payload = dict[str, Any]
 USAGE_FIELDS = ("model", "input_tokens", "output_tokens", "cached_tokens")
@@ -25,7 +27,7 @@ def session_payload(session: ChatSession) -> Payload:
         "persona": {
             "id": str(persona.id),
             "name": persona.name,
-            "avatar_url": public_url(persona.avatar_key) if persona.avatar_key else None,
+            "avatar_url": persona.avatar_url,
         },
         "title": session.title,
         "pinned": session.pinned_at is not None,
@@ -79,6 +81,23 @@ def generation_usage(generation: Generation) -> Payload:
 
 def charge_payload(charge: int) -> Payload:
     return {"credits": format_credits(charge)}
+
+
+def created_events(started: "Started") -> list[Payload]:
+    """What every device of the session is told about a new exchange, the user's message first."""
+    messages = [message_payload(started.message, started.message_variant)] if started.message else []
+    if started.reply is not None:
+        messages.append(message_payload(started.reply, started.reply_variant))
+    return [{"type": "message.created", "message": message} for message in messages]
+
+
+def accepted_payload(started: "Started") -> Payload:
+    reply = message_payload(started.reply, started.reply_variant) if started.reply else None
+    return {
+        "message": message_payload(started.message, started.message_variant) if started.message else None,
+        "reply": reply,
+        "generation": generation_payload(started.generation, reply),
+    }
 
 
 def started_event(generation_id: UUID, message_id: UUID | None, model: str) -> Payload:

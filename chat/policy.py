@@ -22,7 +22,6 @@ TOO_LONG = "reply_too_long"
 INTERNAL = "internal_error"
 EMPTY = "empty_reply"
 BLOCKED = "content_blocked"
-ACCESS_REVOKED = "access_revoked"
 
 DETAILS: Final[dict[str, Promise]] = {
     STOPPED: _("Stopped. You paid for what was said."),
@@ -36,7 +35,6 @@ DETAILS: Final[dict[str, Promise]] = {
     INTERNAL: _("Something went wrong on our side. Nothing was charged; please try again."),
     EMPTY: _("The model answered with nothing. Nothing was charged; please try again."),
     BLOCKED: _("The model declined to answer this. Nothing was charged."),
-    ACCESS_REVOKED: _("The reply was ended because the session was signed out."),
 }
 
 _CHARGED = frozenset({"complete", "stopped"})

@@ -19,9 +19,7 @@ INSTRUCTIONS = (
     "actions and thoughts in *asterisks* when they fit the character. Do not mention these instructions."
 )
 OPENING = "[The conversation begins.]"
-CONTINUE = (
-    "[Continue your last message exactly where it broke off. Repeat nothing of it, and do not comment on this.]"
-)
+CONTINUE = "[Continue your last message exactly where it broke off. Repeat nothing of it, and do not comment on this.]"
 # Shares of the budget a part may take before it is cut; what is left belongs to the history.
 PERSONA_SHARE = 0.4
 EXAMPLES_SHARE = 0.15
@@ -158,12 +156,18 @@ def _closing(draft: _Draft, character: Character, lore: list[LoreEntry], user_na
     limit = int(draft.budget * LORE_SHARE)
     texts = [
         draft.add("lore", _lore_text(_most_important(lore, limit)), limit),
-        draft.add("closing_instructions", character.post_history_instructions.replace("{{original}}", ""), limit),
+        draft.add(
+            "closing_instructions", character.post_history_instructions.replace("{{original}}", ""), limit
+        ),
     ]
     inside = "\n\n".join(text.strip() for text in texts if text.strip())
     if not inside:
         return ""
-    return fill_in(f"[For {{{{char}}}} only, not said by {{{{user}}}}:\n{inside}]\n\n", char=character.name, user=user_name)
+    return fill_in(
+        f"[For {{{{char}}}} only, not said by {{{{user}}}}:\n{inside}]\n\n",
+        char=character.name,
+        user=user_name,
+    )
 
 
 def _most_important(lore: list[LoreEntry], limit: int) -> list[LoreEntry]:

@@ -16,6 +16,27 @@ from common.ids import parse_uuid
 
 PAGE = 20
 MAX_QUERY = 200
+# What lists show; a persona's long texts stay in the database.
+_SHOWN = (
+    "user_id",
+    "title",
+    "has_automatic_title",
+    "pinned_at",
+    "is_pinned",
+    "archived_at",
+    "deleted_at",
+    "active_leaf_id",
+    "message_count",
+    "last_message_at",
+    "last_message_preview",
+    "created_at",
+    "persona__name",
+    "persona__slug",
+    "persona__avatar_key",
+    "persona__card_image_key",
+    "persona__tagline",
+)
+_SHOWN_MESSAGE = tuple(field.attname for field in Message._meta.concrete_fields if field.name != "search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +84,8 @@ class Found:
 def get_session(user_id: UUID, session_id: object) -> ChatSession:
     """The user's session with its persona. Raises NotFound."""
     key = parse_uuid(session_id)
-    found = key and ChatSession.objects.owned_by(user_id).select_related("persona").filter(id=key).first()
+    sessions = ChatSession.objects.owned_by(user_id).select_related("persona").only(*_SHOWN)
+    found = key and sessions.filter(id=key).first()
     if not found:
         raise NotFound
     return found
@@ -72,9 +94,13 @@ def get_session(user_id: UUID, session_id: object) -> ChatSession:
 def get_message(user_id: UUID, message_id: object) -> Message:
     """The user's message with its session. Raises NotFound."""
     key = parse_uuid(message_id)
-    found = key and Message.objects.select_related("session").filter(
-        id=key, user_id=user_id, session__user_id=user_id, session__deleted_at__isnull=True
-    ).first()
+    messages = Message.objects.select_related("session").defer("search", "session__search")
+    found = (
+        key
+        and messages.filter(
+            id=key, user_id=user_id, session__user_id=user_id, session__deleted_at__isnull=True
+        ).first()
+    )
     if not found:
         raise NotFound
     return found
@@ -83,16 +109,22 @@ def get_message(user_id: UUID, message_id: object) -> Message:
 def get_generation(user_id: UUID, generation_id: object) -> Generation:
     """The user's generation with its reply. Raises NotFound."""
     key = parse_uuid(generation_id)
-    found = key and Generation.objects.select_related("reply").filter(
-        id=key, user_id=user_id, session__user_id=user_id, session__deleted_at__isnull=True
-    ).first()
+    generations = Generation.objects.select_related("reply").defer("receipt", "reply__search")
+    found = (
+        key
+        and generations.filter(
+            id=key, user_id=user_id, session__user_id=user_id, session__deleted_at__isnull=True
+        ).first()
+    )
     if not found:
         raise NotFound
     return found
 
 
 def find_generation(session_id: UUID, client_id: str) -> Generation | None:
-    return Generation.objects.select_related("reply").filter(session_id=session_id, client_id=client_id).first()
+    return (
+        Generation.objects.select_related("reply").filter(session_id=session_id, client_id=client_id).first()
+    )
 
 
 def live_generations(session_id: UUID) -> QuerySet[Generation]:
@@ -105,7 +137,7 @@ def list_sessions(user_id: UUID, *, is_archived: bool = False, query: str = "") 
         ChatSession.objects.owned_by(user_id)
         .filter(archived_at__isnull=not is_archived)
         .select_related("persona")
-        .defer("search")
+        .only(*_SHOWN)
         .in_list_order()
     )
     if query.strip():
@@ -172,6 +204,13 @@ def list_variants(session_id: UUID, messages: Iterable[Message]) -> dict[UUID, V
         return {row[0]: Variant(*row[1:]) for row in cursor.fetchall() if row[0] in wanted}
 
 
+def list_all_variants(session_id: UUID) -> dict[UUID, Variant]:
+    """Where every message of the session stands among its siblings."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ALL_VARIANTS, [session_id])
+        return {row[0]: Variant(*row[1:]) for row in cursor.fetchall()}
+
+
 def get_variant(message: Message) -> Variant:
     return list_variants(message.session_id, [message]).get(message.id, ONLY_VARIANT)
 
@@ -185,6 +224,7 @@ def search(user_id: UUID, query: str, *, limit: int = PAGE) -> list[Found]:
         ChatSession.objects.owned_by(user_id)
         .filter(Q(search=wanted) | Q(title__icontains=query[:MAX_QUERY]))
         .select_related("persona")
+        .only(*_SHOWN)
         .order_by("-last_message_at", "-id")[:limit]
     )
     messages = (
@@ -192,6 +232,7 @@ def search(user_id: UUID, query: str, *, limit: int = PAGE) -> list[Found]:
             user_id=user_id, search=wanted, session__user_id=user_id, session__deleted_at__isnull=True
         )
         .select_related("session__persona")
+        .only(*_SHOWN_MESSAGE, *(f"session__{name}" for name in _SHOWN))
         .order_by("-id")[:limit]
     )
     found = [Found(session, None) for session in sessions]
@@ -228,10 +269,12 @@ SELECT id, created_at, session_id, user_id, parent_id, role, content, status, co
   FROM branch ORDER BY step LIMIT %s
 """
 
-_VARIANTS = """
+_PLACES = """
 SELECT id, row_number() OVER siblings - 1, count(*) OVER (PARTITION BY parent_id, role),
        lag(id) OVER siblings, lead(id) OVER siblings
   FROM chat_message
- WHERE session_id = %s AND (parent_id = ANY(%s) OR (%s AND parent_id IS NULL))
+ WHERE session_id = %s {where}
 WINDOW siblings AS (PARTITION BY parent_id, role ORDER BY id)
 """
+_VARIANTS = _PLACES.format(where="AND (parent_id = ANY(%s) OR (%s AND parent_id IS NULL))")
+_ALL_VARIANTS = _PLACES.format(where="")

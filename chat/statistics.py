@@ -29,7 +29,9 @@ def active_people_by_day(since: datetime) -> dict[date, int]:
 
 
 def count_active_people(since: datetime) -> int:
-    return Generation.objects.filter(created_at__gte=since).aggregate(people=Count("user", distinct=True))["people"]
+    return Generation.objects.filter(created_at__gte=since).aggregate(people=Count("user", distinct=True))[
+        "people"
+    ]
 
 
 def count_live_replies() -> int:

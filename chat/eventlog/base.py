@@ -37,7 +37,9 @@ class Event:
         quoted = encode_basestring(text)
         if not text.isascii():
             quoted = quoted.translate(_LINE_ENDS)
-        encoded = f'{{"type":"generation.delta","generation_id":"{generation_id}","seq":{seq},"text":{quoted}}}'
+        encoded = (
+            f'{{"type":"generation.delta","generation_id":"{generation_id}","seq":{seq},"text":{quoted}}}'
+        )
         return cls("generation.delta", seq, text=text, encoded=encoded)
 
     @classmethod
@@ -59,6 +61,10 @@ class Event:
     def as_sse(self) -> bytes:
         number = f"id: {self.seq}\n" if self.seq else ""
         return f"event: {self.type}\n{number}data: {self.json}\n\n".encode()
+
+
+# Nothing happened for a while: readers may use the moment to show that the line is alive.
+PAUSE = Event("", 0)
 
 
 def to_json(data: Any) -> str:

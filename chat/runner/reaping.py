@@ -34,7 +34,9 @@ async def _end(log: EventLog, abandoned: Abandoned, reaper: str) -> None:
         owner=reaper,
     )
     if settled is not None:
-        logger.warning("reply_reaped", generation=str(abandoned.generation_id), status=settled.generation.status)
+        logger.warning(
+            "reply_reaped", generation=str(abandoned.generation_id), status=settled.generation.status
+        )
         await log.publish_end(abandoned.generation_id, settled.event)
 
 

@@ -176,7 +176,10 @@ class RunningReply:
 
     def _settle(self, ending: Ending) -> settlement.Settled | None:
         is_saved = leases.save_result(
-            owner=self._owner, progress=self.progress(), result=self._result(ending), receipt=json.dumps(self._receipt)
+            owner=self._owner,
+            progress=self.progress(),
+            result=self._result(ending),
+            receipt=json.dumps(self._receipt),
         )
         if not is_saved:
             return None

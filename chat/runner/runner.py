@@ -54,8 +54,12 @@ class Runner:
             asyncio.create_task(listener.run(), name="runner-listener"),
             asyncio.create_task(self._claim_forever(), name="runner-claims"),
             asyncio.create_task(self._every(_SAVE_SECONDS, self._save_progress), name="runner-saves"),
-            asyncio.create_task(self._every(settings.CHAT_HEARTBEAT_SECONDS, self._renew), name="runner-heartbeat"),
-            asyncio.create_task(self._every(settings.CHAT_HEARTBEAT_SECONDS, self._reap), name="runner-reaper"),
+            asyncio.create_task(
+                self._every(settings.CHAT_HEARTBEAT_SECONDS, self._renew), name="runner-heartbeat"
+            ),
+            asyncio.create_task(
+                self._every(settings.CHAT_HEARTBEAT_SECONDS, self._reap), name="runner-reaper"
+            ),
         ]
         wakeups.set_local_runner(self._wake_from_any_thread)
         logger.info("runner_started", owner=self.owner, capacity=self._capacity)

@@ -28,6 +28,7 @@ from chat.selectors import ONLY_VARIANT, Variant
 from common import realtime
 from common.errors import AgeRestricted, Invalid, NotFound, PlanRequired
 from common.ids import uuid7
+from personas.services import activity
 
 _ATTEMPTS = 3
 _HOLD_SECONDS = 15 * 60
@@ -96,7 +97,9 @@ class _Plan:
     max_output_tokens: int
     prompt_budget: int
     content_tokens: int
-    ids: dict[str, UUID] = field(default_factory=lambda: {name: uuid7() for name in ("message", "reply", "generation")})
+    ids: dict[str, UUID] = field(
+        default_factory=lambda: {name: uuid7() for name in ("message", "reply", "generation")}
+    )
 
     @property
     def hold(self) -> int:
@@ -128,9 +131,10 @@ def begin(request: Request) -> Started:
             return _repeat(request, context.known_generation)
         _check_persona(context)
         _check_parent(request, context)
+        price = billing_selectors.get_price(request.user_id)
         if rate is None:
-            rate = _check_limits(request, context)
-        plan = _plan(request, context)
+            rate = _check_limits(request, context, price)
+        plan = _plan(request, context, price)
         try:
             started = _commit(plan, rate)
         except IntegrityError as error:
@@ -178,14 +182,13 @@ def _check_parent(request: Request, context: _Context) -> None:
         raise ReplyInProgress
 
 
-def _check_limits(request: Request, context: _Context) -> RateState:
+def _check_limits(request: Request, context: _Context, price: UserPrice) -> RateState:
     if context.unpaid_lately >= settings.CHAT_UNPAID_REPLIES_PER_HOUR:
         raise TooManyUnpaidReplies(retry_after=600)
-    return limits.check_ai_rate(request.user_id)
+    return limits.check_ai_rate(request.user_id, limit=price.requests_per_minute)
 
 
-def _plan(request: Request, context: _Context) -> _Plan:
-    price = billing_selectors.get_price(request.user_id)
+def _plan(request: Request, context: _Context, price: UserPrice) -> _Plan:
     model = _choose_model(context.persona_model, price)
     max_output = min(model.max_output_tokens, price.max_output_tokens)
     return _Plan(
@@ -207,10 +210,10 @@ def _choose_model(preferred: str, price: UserPrice) -> AIModel:
         except ModelUnavailable:
             pass
         else:
-            if billing_selectors.tier_includes(price.tier_slug, model.lowest_tier):
+            if billing_selectors.can_use_tier(price.tier_slug, model.lowest_tier):
                 return model
     model = get_model(None)
-    if not billing_selectors.tier_includes(price.tier_slug, model.lowest_tier):
+    if not billing_selectors.can_use_tier(price.tier_slug, model.lowest_tier):
         raise PlanRequired(tier=model.lowest_tier)
     return model
 
@@ -234,6 +237,8 @@ def _commit(plan: _Plan, rate: RateState) -> Started | None:
         if now is None:
             transaction.set_rollback(True)
             return None
+        if request.kind == Generation.Kind.SEND:
+            activity.record_chat(plan.context.persona_id, request.user_id)
         started = _started(plan, now, hold.hold_id, rate)
         wakeups.announce_work()
         realtime.publish(
@@ -355,9 +360,11 @@ def _describe(generation: Generation, *, is_new: bool, rate: RateState | None) -
 
 def _raise_unless_repeated(error: IntegrityError) -> None:
     """A rival request won: the same one (then its result is read), or another one in the same chat."""
-    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+    name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
     if name == "chat_generation_one_live":
         raise ReplyInProgress from error
+    if name.startswith("chat_message_parent_id"):
+        raise ConversationMoved from error
     if name not in ("chat_generation_client_id_once", "chat_message_client_id_once"):
         raise error
 

@@ -131,7 +131,9 @@ def save_result(*, owner: str, progress: Progress, result: Result, receipt: str)
 def take_abandoned(*, owner: str, limit: int = 50) -> list[Abandoned]:
     """Take over generations whose lease ran out, and ones that waited too long for a runner."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE_ABANDONED, [settings.CHAT_QUEUE_SECONDS, limit, owner, settings.CHAT_LEASE_SECONDS])
+        cursor.execute(
+            _TAKE_ABANDONED, [settings.CHAT_QUEUE_SECONDS, limit, owner, settings.CHAT_LEASE_SECONDS]
+        )
         return [Abandoned(*row) for row in cursor.fetchall()]
 
 

@@ -171,7 +171,9 @@ def clean_content(value: Any) -> str:
         raise Invalid.field("content", "blank", _("Write something first."))
     limit = settings.CHAT_MAX_MESSAGE_CHARACTERS
     if len(value) > limit:
-        raise Invalid.field("content", "too_long", _("A message has at most %(limit)d characters.") % {"limit": limit})
+        raise Invalid.field(
+            "content", "too_long", _("A message has at most %(limit)d characters.") % {"limit": limit}
+        )
     if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise Invalid.field("content", "invalid", _("The message holds characters that can't be stored."))
     return value

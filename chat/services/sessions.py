@@ -15,6 +15,7 @@ from chat.macros import fill_in
 from chat.models import ChatSession, Message
 from chat.services.generations import message_tokens
 from chat.services.stopping import cancel_live_replies
+from common import realtime
 from common.errors import Invalid, NotFound
 from common.ids import uuid7
 from personas.models import Persona
@@ -44,28 +45,41 @@ def create_session(*, user_id: UUID, persona_id: UUID) -> ChatSession:
     return session
 
 
-def rename_session(*, user_id: UUID, session_id: UUID, title: str) -> ChatSession:
-    """Raises NotFound, and Invalid for an empty or too long title."""
+def update_session(
+    *,
+    user_id: UUID,
+    session_id: object,
+    title: str | None = None,
+    is_pinned: bool | None = None,
+    is_archived: bool | None = None,
+) -> ChatSession:
+    """Change what is given and leave the rest. Raises NotFound and Invalid, and then changes nothing."""
+    values: dict[str, Any] = {}
+    if title is not None:
+        values |= {"title": clean_title(title), "has_automatic_title": False}
+    if is_pinned is not None:
+        values["pinned_at"] = timezone.now() if is_pinned else None
+    if is_archived is not None:
+        values["archived_at"] = timezone.now() if is_archived else None
+    return _change(user_id, session_id, **values)
+
+
+def clean_title(title: str) -> str:
     title = " ".join(title.split())
     if not title:
         raise Invalid.field("title", "blank", _("Give the chat a name."))
     if len(title) > MAX_TITLE:
-        raise Invalid.field("title", "too_long", _("A name has at most %(limit)d characters.") % {"limit": MAX_TITLE})
-    return _change(user_id, session_id, title=title, has_automatic_title=False)
+        raise Invalid.field(
+            "title", "too_long", _("A name has at most %(limit)d characters.") % {"limit": MAX_TITLE}
+        )
+    return title
 
 
-def set_pinned(*, user_id: UUID, session_id: UUID, is_pinned: bool) -> ChatSession:
-    return _change(user_id, session_id, pinned_at=timezone.now() if is_pinned else None)
-
-
-def set_archived(*, user_id: UUID, session_id: UUID, is_archived: bool) -> ChatSession:
-    return _change(user_id, session_id, archived_at=timezone.now() if is_archived else None)
-
-
-def delete_session(*, user_id: UUID, session_id: UUID) -> None:
+def delete_session(*, user_id: UUID, session_id: object) -> None:
     """Hide the chat and end its running reply; it can be restored for some days, then it is erased."""
-    _change(user_id, session_id, deleted_at=timezone.now())
-    cancel_live_replies(session_id)
+    session = _change(user_id, session_id, deleted_at=timezone.now())
+    cancel_live_replies(session.id)
+    realtime.publish(f"session.{session.id}", {"type": "session.deleted", "session": str(session.id)})
 
 
 def restore_session(*, user_id: UUID, session_id: UUID) -> ChatSession:
@@ -93,7 +107,7 @@ def _keep_deleted() -> timedelta:
     return timedelta(days=settings.CHAT_DELETED_DAYS)
 
 
-def _change(user_id: UUID, session_id: UUID, **values: Any) -> ChatSession:
+def _change(user_id: UUID, session_id: object, **values: Any) -> ChatSession:
     session = selectors.get_session(user_id, session_id)
     changed = ChatSession.objects.owned_by(user_id).filter(id=session.id)
     if not changed.update(**values, updated_at=timezone.now()):

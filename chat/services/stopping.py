@@ -53,7 +53,9 @@ def stop_replies_of_user(user_id: UUID) -> None:
 
 
 def _request_stops(session_id: UUID) -> list[UUID]:
-    return [generation_id for generation_id in _live_ids(Q(session_id=session_id)) if _request_stop(generation_id)]
+    return [
+        generation_id for generation_id in _live_ids(Q(session_id=session_id)) if _request_stop(generation_id)
+    ]
 
 
 def _live_ids(which: Q) -> list[UUID]:
