@@ -15,14 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import throttle
-from accounts.models import User
+from accounts.models import MAX_EMAIL_LENGTH, User
 from accounts.services import sessions
 from common.http import client_ip
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
-        if len(email) > User._meta.get_field("email").max_length:
+        if len(email) > MAX_EMAIL_LENGTH:
             raise self.validation_error("invalid_login")
         return email
 

@@ -24,7 +24,12 @@ from accounts.services import audit, emails, sessions
 from common.errors import DomainError
 from common.ids import parse_uuid
 
-_ROLES = ["is_staff", "is_superuser", "groups", "user_permissions"]
+_ROLES: list[str | list[str] | tuple[str, ...] | tuple[()]] = [
+    "is_staff",
+    "is_superuser",
+    "groups",
+    "user_permissions",
+]
 
 for _model in (EmailAddress, UserSession, Group):
     if admin.site.is_registered(_model):
@@ -230,7 +235,8 @@ def _may_act_on(request: HttpRequest, user: User | None) -> bool:
 
 
 def _find(object_id: Any) -> User | None:
-    return User.objects.filter(id=parse_uuid(object_id)).first() if object_id else None
+    user_id = parse_uuid(object_id)
+    return User.objects.filter(id=user_id).first() if user_id else None
 
 
 def _run(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
@@ -94,6 +95,14 @@ def bearer_token(authorization: str) -> str:
     if scheme.lower() != "bearer" or not token or " " in token:
         raise NotAuthenticated(_("Send the header as: Authorization: Bearer <token>."))
     return token
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """The user of a request that only the signed-in can make."""
+    user = request.user
+    if not isinstance(user, User):
+        raise NotAuthenticated
+    return user
 
 
 def still_allowed(identity: Identity) -> bool:

@@ -39,10 +39,15 @@ class ProfileForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["locale"].choices = [("", _("Not set")), *_languages(self.instance.locale)]
-        self.fields["time_zone"].choices = [("", _("Not set")), *_time_zones()]
+        self._offer("locale", _languages(self.instance.locale))
+        self._offer("time_zone", _time_zones())
         self.fields["display_name"].widget.attrs["autocomplete"] = "nickname"
         self.fields["birth_date"].widget.attrs["autocomplete"] = "bday"
+
+    def _offer(self, name: str, choices: Iterator[Any]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", _("Not set")), *choices]
 
     def _post_clean(self) -> None:
         """The instance is changed by the service only."""

@@ -19,6 +19,8 @@ from common.ids import uuid7
 from common.models import UUIDModel
 
 ADULT_AGE = 18
+MAX_EMAIL_LENGTH = 254
+MAX_LOCALE_LENGTH = 12
 HANDLE_PATTERN = r"^[a-z0-9_]{3,30}\Z"
 PHONE_PATTERN = r"^\+[1-9][0-9]{6,14}\Z"
 
@@ -52,7 +54,7 @@ class UserManager(BaseUserManager["User"]):
 
 class User(AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    email = models.EmailField(_("email"), null=True, blank=True, unique=True)
+    email = models.EmailField(_("email"), max_length=MAX_EMAIL_LENGTH, null=True, blank=True, unique=True)
     phone = models.CharField(
         _("phone"),
         max_length=16,
@@ -71,7 +73,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     display_name = models.CharField(_("display name"), max_length=60)
     pronouns = models.CharField(_("pronouns"), max_length=30, blank=True)
-    locale = models.CharField(_("language"), max_length=12, blank=True)
+    locale = models.CharField(_("language"), max_length=MAX_LOCALE_LENGTH, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     birth_date = models.DateField(_("birth date"), null=True, blank=True)
     avatar_key = models.CharField(max_length=200, blank=True, editable=False)

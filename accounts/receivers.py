@@ -39,7 +39,7 @@ def end_this_session(request: HttpRequest, user: User | None, **kwargs: Any) -> 
 @receiver(allauth_signals.password_changed)
 @receiver(allauth_signals.password_set)
 def keep_only_this_session(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    sessions.end_other_sessions(user_id=user.pk, session_key=request.session.session_key)
+    sessions.end_other_sessions(user_id=user.pk, session_key=request.session.session_key or "")
     if is_headless_request(request) == Client.APP:
         # The session goes on under a new key, so the app needs new tokens: answer as after a sign-in.
         request.allauth.headless._pre_user = AnonymousUser()  # type: ignore[attr-defined]

@@ -60,10 +60,10 @@ def read_token(token: str, use: str) -> Claims:
         raise TokenExpired from None
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise NotAuthenticated(_("The token is not valid.")) from None
-    ids = [parse_uuid(payload[name]) for name in ("sub", "sid", "jti")]
-    if None in ids:
+    user_id, family_id, token_id = (parse_uuid(payload[name]) for name in ("sub", "sid", "jti"))
+    if user_id is None or family_id is None or token_id is None:
         raise NotAuthenticated(_("The token is not valid."))
-    return Claims(*ids, fingerprint=str(payload.get("auth", "")))  # type: ignore[arg-type]
+    return Claims(user_id, family_id, token_id, fingerprint=str(payload.get("auth", "")))
 
 
 def fingerprint(user: User) -> str:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import profile, selectors
+from accounts.authentication import signed_in_user
 from accounts.forms import AvatarForm, ProfileForm
 from accounts.services import profiles, sessions
 from common.errors import DomainError, Invalid
@@ -15,16 +16,17 @@ from common.errors import DomainError, Invalid
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile_edit(request: HttpRequest) -> HttpResponse:
-    form = ProfileForm(request.POST or None, instance=request.user)
+    user = signed_in_user(request)
+    form = ProfileForm(request.POST or None, instance=user)
     if form.is_valid():
         try:
-            profiles.update_profile(user_id=request.user.pk, changes=form.cleaned_data)
+            profiles.update_profile(user_id=user.id, changes=form.cleaned_data)
         except Invalid as error:
             form.add_domain_errors(error)
         else:
             messages.success(request, _("Your profile is saved."))
             return redirect("accounts:profile")
-    context = {"form": form, "avatar_form": AvatarForm(), "avatar_url": profile.avatar_url(request.user)}
+    context = {"form": form, "avatar_form": AvatarForm(), "avatar_url": profile.avatar_url(user)}
     return render(request, "accounts/profile_form.html", context, status=422 if form.errors else 200)
 
 
@@ -34,13 +36,14 @@ def avatar_change(request: HttpRequest) -> HttpResponse:
     """A picture was chosen, or `remove` pressed."""
     form = AvatarForm(request.POST, request.FILES)
     upload = form.cleaned_data["avatar"] if form.is_valid() else None
+    image = upload.read() if upload else None
     if form.errors:
-        messages.error(request, form.errors["avatar"][0])
-    elif upload is None and "remove" not in request.POST:
+        messages.error(request, str(form.errors["avatar"][0]))
+    elif image is None and "remove" not in request.POST:
         messages.error(request, _("Choose a picture first."))
     else:
         try:
-            profiles.change_avatar(user_id=request.user.pk, image=upload.read() if upload else None)
+            profiles.change_avatar(user_id=signed_in_user(request).id, image=image)
         except DomainError as error:
             messages.error(request, str(error.detail))
         else:
@@ -52,7 +55,7 @@ def avatar_change(request: HttpRequest) -> HttpResponse:
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
     context = {
-        "devices": selectors.list_devices(request.user.pk),
+        "devices": selectors.list_devices(signed_in_user(request).id),
         "current_key": request.session.session_key,
     }
     return render(request, "accounts/session_list.html", context)
@@ -61,13 +64,13 @@ def session_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def session_end(request: HttpRequest, pk: int) -> HttpResponse:
-    device = selectors.list_devices(request.user.pk).filter(pk=pk).first()
+    device = selectors.list_devices(signed_in_user(request).id).filter(pk=pk).first()
     if device is None:
         raise Http404
     if device.session_key == request.session.session_key:
         logout(request)
         return redirect("account_login")
-    sessions.end_session(user_id=request.user.pk, session_key=device.session_key)
+    sessions.end_session(user_id=signed_in_user(request).id, session_key=device.session_key)
     messages.success(request, _("That device is signed out."))
     return redirect("accounts:sessions")
 
@@ -76,6 +79,6 @@ def session_end(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def session_end_all(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere, here too."""
-    sessions.end_all_sessions(user_id=request.user.pk)
+    sessions.end_all_sessions(user_id=signed_in_user(request).id)
     logout(request)
     return redirect("account_login")

@@ -14,8 +14,8 @@ class EmailBackend(BaseEmailBackend):
             MailboxMessage(
                 channel=MailboxMessage.Channel.EMAIL,
                 to=", ".join(message.recipients()),
-                subject=message.subject,
-                body=message.body,
+                subject=str(message.subject),
+                body=str(message.body),
             )
             for message in email_messages
         )

@@ -27,4 +27,4 @@ class CookieAuthentication(SessionAuthentication):
         if found is None:
             return None
         user = found[0]
-        return user, Identity(user.pk, request.session.session_key, tokens.fingerprint(user))
+        return user, Identity(user.pk, request.session.session_key or "", tokens.fingerprint(user))

@@ -63,11 +63,11 @@ class _AddedField(serializers.CharField):
     """A field another app registered."""
 
     def __init__(self, function: profile.FieldFunction) -> None:
-        super().__init__(source="*", read_only=True)
+        super().__init__(read_only=True)
         self.function = function
 
-    def to_representation(self, value: User) -> str:
-        return self.function(value)
+    def get_attribute(self, instance: User) -> str:
+        return self.function(instance)
 
 
 class TicketSerializer(serializers.Serializer[Any]):

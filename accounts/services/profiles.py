@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import profile
-from accounts.models import HANDLE_PATTERN, User, age_on
+from accounts.models import HANDLE_PATTERN, MAX_LOCALE_LENGTH, User, age_on
 from common.errors import Invalid, NotFound, Unavailable
 
 _RESERVED = """
@@ -123,7 +123,7 @@ def _single_line(field: str, value: str, limit: int) -> str:
 def _clean_locale(value: str) -> str:
     if value and not _LOCALE.fullmatch(value):
         raise Invalid.field("locale", "invalid", _("Give a language tag such as en or pt-BR."))
-    if len(value) > User._meta.get_field("locale").max_length:
+    if len(value) > MAX_LOCALE_LENGTH:
         raise Invalid.field("locale", "too_long", _("This language tag is too long."))
     return value
 
