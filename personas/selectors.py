@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import F, IntegerField, QuerySet
+from django.db.models import F, IntegerField, QuerySet, Value
 from django.db.models.functions import Cast
 
 from accounts.models import User
@@ -133,7 +133,7 @@ def _filtered(personas: PersonaQuerySet, chosen: PersonaFilter) -> PersonaQueryS
     if chosen.query:
         query = search_query(chosen.query)
         if query is None:
-            return personas.none()
+            return personas.none().annotate(relevance=Value(0))
         # A whole number, because a cursor must meet exactly the same value again.
         rank = Cast(SearchRank(F("search_vector"), query) * 1_000_000, IntegerField())
         personas = personas.filter(search_vector=query).annotate(relevance=rank)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -6,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
@@ -200,7 +202,18 @@ class ImportView(IdempotentMixin, PersonaView):
         return self.persona_response(persona.pk, 201)
 
 
+class _AnyAccepted(DefaultContentNegotiation):
+    """The query says which kind of file is wanted, so the Accept header need not."""
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class ExportView(PersonaView):
+    content_negotiation_class = _AnyAccepted
+
     @extend_schema(
         parameters=[ExportParameters],
         responses={
