@@ -25,3 +25,4 @@ STORAGES = {**STORAGES, "default": {"BACKEND": "django.core.files.storage.InMemo
 # Look static files up when asked for, instead of listing them for each test client.
 WHITENOISE_AUTOREFRESH = True
 AI_ECHO_DELAY_MS = 0
+LOGGING = logging_config(level="WARNING", as_json=True)

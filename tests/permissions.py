@@ -1,0 +1,225 @@
+"""Who may do what, one row per route and method. A route without a row fails the build (`test_permissions.py`).
+
+`access` is one of
+  public      everybody
+  signed_in   everybody who signed in and is not banned
+  owner       the person the object belongs to; for everybody else it does not exist
+  debug       nobody outside debug
+`but` lists exceptions: role -> status.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ROLES = (
+    "anonymous",
+    "owner",
+    "stranger",
+    "banned",
+    "unverified",
+    "minor",
+    "creator",
+    "moderator",
+    "support",
+    "finance",
+    "superuser",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    route: str
+    method: str
+    access: str
+    # Names of the objects whose ids fill the route; see `World` in the test.
+    ids: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    ok: int = 200
+    but: dict[str, int] = field(default_factory=dict)
+    query: str = ""
+
+
+def _persona(route: str, method: str, access: str, persona: str = "persona", **options: Any) -> Row:
+    return Row(f"api:personas:{route}", method, access, ids={"persona_id": persona}, **options)
+
+
+def _draft(route: str, method: str, **options: Any) -> Row:
+    return Row(f"api:personas:{route}", method, "owner", ids={"persona_id": "draft"}, **options)
+
+
+def _session(route: str, method: str, **options: Any) -> Row:
+    return Row(f"api:chat:{route}", method, "owner", ids={"session_id": "session"}, **options)
+
+
+def _message(route: str, method: str, message: str = "reply", **options: Any) -> Row:
+    return Row(f"api:chat:{route}", method, "owner", ids={"message_id": message}, **options)
+
+
+def _generation(route: str, method: str, **options: Any) -> Row:
+    return Row(f"api:chat:{route}", method, "owner", ids={"generation_id": "generation"}, **options)
+
+
+API = [
+    Row("api:schema", "GET", "public"),
+    Row("api:docs", "GET", "public"),
+    Row("api:redoc", "GET", "public"),
+    Row("api:accounts:me", "GET", "signed_in"),
+    Row("api:accounts:me", "PATCH", "signed_in", body={"display_name": "Ada"}),
+    Row("api:accounts:ws-ticket", "POST", "signed_in", ok=201),
+    Row("api:billing:wallet", "GET", "signed_in"),
+    Row("api:billing:transaction-list", "GET", "signed_in"),
+    Row("api:billing:catalog", "GET", "public"),
+    Row("api:billing:usage-current", "GET", "signed_in"),
+    Row("api:personas:persona-list", "GET", "public"),
+    Row("api:personas:persona-list", "POST", "signed_in", body={"name": "Grace"}, ok=201),
+    Row("api:personas:trending", "GET", "public"),
+    Row("api:personas:search", "GET", "public", query="q=ada"),
+    Row("api:personas:import", "POST", "signed_in", body={"file": "card"}, ok=201),
+    _persona("persona-detail", "GET", "public"),
+    _draft("persona-detail", "GET", but={"anonymous": 404, "banned": 404}),
+    _draft("persona-detail", "PATCH", body={"tagline": "New"}),
+    _draft("persona-detail", "PUT", body={"name": "New"}),
+    _draft("persona-detail", "DELETE", ok=204),
+    _persona("clone", "POST", "signed_in", ok=201),
+    _draft("clone", "POST", ok=201),
+    _persona("like", "POST", "signed_in", ok=204),
+    _persona("like", "DELETE", "signed_in", ok=204),
+    _draft("like", "POST", ok=204),
+    _persona("like", "DELETE", "signed_in", persona="draft", ok=204),
+    _persona("favorite", "POST", "signed_in", ok=204),
+    _persona("favorite", "DELETE", "signed_in", ok=204),
+    _draft("favorite", "POST", ok=204),
+    _persona("favorite", "DELETE", "signed_in", persona="draft", ok=204),
+    _persona("export", "GET", "signed_in", query="format=json&spec=v2"),
+    _draft("export", "GET", query="format=json&spec=v2"),
+    _draft("lorebook", "GET"),
+    _draft("lorebook", "PUT", body={"entries": []}),
+    _draft("avatar", "POST", body={"file": "picture"}),
+    _draft("avatar", "PUT", body={"file": "picture"}),
+    _draft("avatar", "DELETE"),
+    Row("api:chat:session-list", "GET", "signed_in"),
+    Row("api:chat:session-list", "POST", "signed_in", body={"persona": "persona"}, ok=201),
+    Row("api:chat:search", "GET", "signed_in", query="q=evening"),
+    _session("session-detail", "GET"),
+    _session("session-detail", "PATCH", body={"title": "Mine"}),
+    _session("session-detail", "DELETE", ok=204),
+    Row("api:chat:session-restore", "POST", "owner", ids={"session_id": "deleted_session"}),
+    _session("session-export", "POST", body={"format": "json"}),
+    _session("message-list", "GET"),
+    _session("message-list", "POST", body={"content": "Hello", "client_id": "matrix-1"}, ok=202),
+    _message("message-detail", "GET"),
+    _message("message-detail", "DELETE", ok=204),
+    _message("regenerate", "POST", body={"client_id": "matrix-2"}, ok=202),
+    _message("edit", "POST", message="question", body={"content": "Other", "client_id": "matrix-3"}, ok=202),
+    _message("continue", "POST", body={"client_id": "matrix-4"}, ok=202),
+    _message("select", "POST"),
+    _message("feedback", "POST", body={"rating": "up"}),
+    _generation("generation-detail", "GET"),
+    _generation("generation-stop", "POST"),
+    _generation("generation-events", "GET"),
+]
+
+# A stranger's write to a persona everybody can see is refused as if it were not there.
+API += [
+    _persona(route, method, "owner", body=body, ok=ok)
+    for route, method, body, ok in (
+        ("persona-detail", "PATCH", {"tagline": "New"}, 200),
+        ("persona-detail", "PUT", {"name": "New"}, 200),
+        ("persona-detail", "DELETE", {}, 204),
+        ("lorebook", "GET", {}, 200),
+        ("lorebook", "PUT", {"entries": []}, 200),
+        ("avatar", "POST", {"file": "picture"}, 200),
+        ("avatar", "PUT", {"file": "picture"}, 200),
+        ("avatar", "DELETE", {}, 200),
+    )
+]
+
+# A persona for adults: known to be there, closed to whoever is not known to be one.
+API += [
+    Row(
+        f"api:personas:{route}",
+        method,
+        "signed_in" if method == "POST" else "public",
+        ids={"persona_id": "mature"},
+        ok=ok,
+        but={"minor": 403} if method == "POST" else {"minor": 403, "anonymous": 403, "banned": 403},
+    )
+    for route, method, ok in (("persona-detail", "GET", 200), ("clone", "POST", 201), ("like", "POST", 204))
+]
+
+_KEY = {"uidb36": "1", "key": "nothing"}
+_SIGNED_IN_GO_HOME = {role: 302 for role in ROLES if role not in ("anonymous", "banned")}
+
+
+def _public_page(route: str, ids: dict[str, str] | None = None, **options: Any) -> Row:
+    return Row(route, "GET", "public", ids=ids or {}, **options)
+
+
+def _entrance(route: str, ids: dict[str, str] | None = None, **options: Any) -> Row:
+    """A page for people who are not signed in; others are sent on."""
+    return Row(route, "GET", "public", ids=ids or {}, but=_SIGNED_IN_GO_HOME, **options)
+
+
+def _page(route: str, method: str = "GET", **options: Any) -> Row:
+    return Row(route, method, "signed_in", **options)
+
+
+def _persona_page(route: str, method: str, access: str, slug: str = "public_slug", **options: Any) -> Row:
+    ids = {"slug": slug, **options.pop("ids", {})}
+    return Row(f"personas:{route}", method, access, ids=ids, **options)
+
+
+PAGES = [
+    _public_page("health-live"),
+    _public_page("health-ready"),
+    _public_page("metrics"),
+    Row("notifications:mailbox", "GET", "debug"),
+    _public_page("files:public-file", {"key": "nothing.webp"}, ok=404),
+    _entrance("account_login"),
+    _entrance("account_signup"),
+    _public_page("account_inactive"),
+    _public_page("account_reset_password"),
+    _public_page("account_reset_password_done"),
+    _public_page("account_reset_password_from_key", _KEY),
+    _public_page("account_reset_password_from_key_done"),
+    _public_page("account_confirm_email", {"key": "nothing"}),
+    _public_page("account_email_verification_sent"),
+    _public_page("account_confirm_login_code", ok=302),
+    Row("account_logout", "GET", "public", ok=302, but=dict.fromkeys(_SIGNED_IN_GO_HOME, 200)),
+    _page("account_reauthenticate"),
+    _page("account_email"),
+    _page("account_change_password"),
+    _page("account_set_password", ok=302),
+    Row("accounts:settings", "GET", "public", ok=302),
+    Row("accounts:email", "GET", "public", ok=302),
+    Row("accounts:password", "GET", "public", ok=302),
+    _page("accounts:profile"),
+    _page("accounts:profile", "POST", body={"display_name": "Ada"}, ok=302),
+    _page("accounts:avatar", "POST", body={"avatar": "picture"}, ok=302),
+    _page("accounts:sessions"),
+    _page("accounts:session-end-all", "POST", ok=302),
+    _page("accounts:session-end", "POST", ids={"pk": "0"}, ok=404),
+    _page("billing:wallet"),
+    _public_page("personas:home"),
+    _public_page("personas:monogram", {"code": "nothing", "size": "card"}, ok=404),
+    _page("personas:persona-create"),
+    _page("personas:persona-create", "POST", body={"name": "Grace", "language": "en"}, ok=422),
+    _page("personas:persona-import"),
+    _page("personas:persona-import", "POST", body={"file": "card"}, ok=302),
+    _page("personas:persona-list"),
+    _page("personas:persona-preview", "POST", body={"name": "Grace"}),
+    _persona_page("persona-detail", "GET", "public"),
+    _persona_page("persona-detail", "GET", "owner", "draft_slug", but={"anonymous": 404, "banned": 404}),
+    _persona_page("persona-edit", "GET", "owner"),
+    _persona_page("persona-delete", "GET", "owner"),
+    _persona_page("persona-delete", "POST", "owner", ok=302),
+    _persona_page("persona-restore", "POST", "owner", "deleted_slug", ok=302),
+    _persona_page("persona-clone", "POST", "signed_in", ok=302),
+    _persona_page("persona-clone", "POST", "owner", "draft_slug", ok=302),
+    _persona_page("persona-like", "POST", "signed_in", body={"wanted": "1"}, ok=302),
+    _persona_page("persona-like", "POST", "owner", "draft_slug", body={"wanted": "1"}, ok=302),
+    _persona_page("persona-favorite", "POST", "signed_in", body={"wanted": "1"}, ok=302),
+    _persona_page("persona-favorite", "POST", "owner", "draft_slug", body={"wanted": "1"}, ok=302),
+    _persona_page("persona-export", "GET", "signed_in", ids={"file_format": "json"}),
+    _persona_page("persona-export", "GET", "owner", "draft_slug", ids={"file_format": "json"}),
+]
