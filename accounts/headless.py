@@ -1,6 +1,5 @@
 """django-allauth's headless API with our own tokens: the last step of signing in, and refreshing."""
 
-from datetime import datetime
 from typing import Any
 
 from allauth.core import context
@@ -42,11 +41,11 @@ class TokenStrategy(JWTTokenStrategy):
 
     def refresh_token(self, refresh_token: str) -> tuple[str, str] | None:
         try:
-            pair = sessions.rotate_refresh_token(token=refresh_token, received_at=_received_at())
+            pair = sessions.rotate_refresh_token(
+                token=refresh_token,
+                received_at=getattr(context.request, "received_at", None) or timezone.now(),
+                has_company=getattr(context.request, "has_company", False),
+            )
         except InvalidRefreshToken:
             return None
         return pair.access, pair.refresh
-
-
-def _received_at() -> datetime:
-    return getattr(context.request, "received_at", None) or timezone.now()

@@ -41,11 +41,12 @@ def issue_token_pair(*, user: User, session_key: str) -> TokenPair:
     return TokenPair(tokens.make_access_token(user, family), tokens.make_refresh_token(family))
 
 
-def rotate_refresh_token(*, token: str, received_at: datetime) -> TokenPair:
+def rotate_refresh_token(*, token: str, received_at: datetime, has_company: bool = False) -> TokenPair:
     """Exchange a refresh token for a new pair; of parallel calls with the same token exactly one gets it.
 
-    A call that began (`received_at`) only after the token had been used shows that somebody keeps a copy:
-    the session ends and RefreshTokenReused is raised. InvalidRefreshToken for every other refusal.
+    A call that began (`received_at`) only after the token had been used, while no other call with it was
+    under way (`has_company`), shows that somebody keeps a copy: the session ends and RefreshTokenReused is
+    raised. InvalidRefreshToken for every other refusal.
     """
     try:
         claims = tokens.read_token(token, "refresh")
@@ -55,7 +56,7 @@ def rotate_refresh_token(*, token: str, received_at: datetime) -> TokenPair:
     if family is None or family.user_id != claims.user_id:
         raise InvalidRefreshToken
     if not _advance(family, claims.token_id):
-        _refuse_old_token(family, claims.token_id, received_at)
+        _refuse_old_token(family, claims.token_id, received_at, has_company)
     _prolong_session(family.session_key)
     note_activity(session_key=family.session_key)
     return TokenPair(tokens.make_access_token(family.user, family), tokens.make_refresh_token(family))
@@ -72,12 +73,12 @@ def _advance(family: TokenFamily, used: UUID) -> bool:
     )
 
 
-def _refuse_old_token(family: TokenFamily, used: UUID, received_at: datetime) -> None:
+def _refuse_old_token(family: TokenFamily, used: UUID, received_at: datetime, has_company: bool) -> None:
     kept = TokenFamily.objects.filter(id=family.id).first()
     if kept is None or kept.current == used:
         raise InvalidRefreshToken
-    # Losers of parallel calls were on their way before the winner was done: an impatient client, no thief.
-    if kept.previous == used and received_at <= kept.rotated_at:
+    # An impatient client asks several times at once. A thief, or the client robbed, comes later and alone.
+    if kept.previous == used and (has_company or received_at <= kept.rotated_at):
         raise InvalidRefreshToken
     end_session(user_id=kept.user_id, session_key=kept.session_key)
     raise RefreshTokenReused

@@ -17,7 +17,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts import tokens
+from accounts import bursts, tokens
 from accounts.models import TokenFamily, User
 from accounts.services import sessions
 from accounts.tests.factories import PASSWORD, make_user
@@ -136,6 +136,21 @@ def test_a_parallel_call_that_lost_does_not_end_the_session() -> None:
 
     assert refusal.type is sessions.InvalidRefreshToken
     assert get_me(winner.access).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_late_call_among_others_with_the_same_token_does_not_end_the_session() -> None:
+    meta = sign_in(make_user())
+    fresh = post(REFRESH, {"refresh_token": meta["refresh_token"]}).json()["data"]
+
+    with bursts.under_way(meta["refresh_token"]):
+        late = post(REFRESH, {"refresh_token": meta["refresh_token"]})
+    assert late.status_code == 400
+    assert get_me(fresh["access_token"]).status_code == 200
+
+    alone = post(REFRESH, {"refresh_token": meta["refresh_token"]})
+    assert alone.status_code == 400
+    assert get_me(fresh["access_token"]).status_code == 401
 
 
 @pytest.mark.django_db
