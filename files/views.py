@@ -9,7 +9,7 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @require_safe
-@csp({"default-src": [NONE]})
+@csp({"default-src": [NONE]})  # type: ignore[arg-type]
 def public_file(request: HttpRequest, key: str) -> HttpResponse:
     """A public picture; what stands under a key never changes."""
     data = store.read_public(key)

@@ -57,7 +57,7 @@ class LongTextField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        return super().to_python(value).replace("\r\n", "\n")
+        return (super().to_python(value) or "").replace("\r\n", "\n")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return (initial or "").replace("\r\n", "\n") != (data or "").replace("\r\n", "\n")
@@ -98,7 +98,7 @@ class TagsField(forms.CharField):
         return ", ".join(value) if isinstance(value, (list, tuple)) else value
 
     def to_python(self, value: Any) -> Any:
-        return [tag.strip() for tag in super().to_python(value).split(",") if tag.strip()]
+        return [tag.strip() for tag in (super().to_python(value) or "").split(",") if tag.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return list(initial or []) != self.to_python(data)
@@ -206,8 +206,9 @@ class PersonaForm(forms.Form):
         """What an import or an older catalogue brought stays selectable."""
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
-        if value and value not in dict(field.choices):  # type: ignore[arg-type]
-            field.choices = [*field.choices, (value, value)]  # type: ignore[list-item]
+        choices: list[Any] = list(field.choices)  # type: ignore[arg-type]
+        if value and value not in dict(choices):
+            field.choices = [*choices, (value, value)]
 
 
 class CardImportForm(forms.Form):

@@ -313,7 +313,7 @@ class PersonaActivity(models.Model):
         return f"{self.persona_id} {self.day}"
 
 
-def _marked(mark: type[_Mark], user_id: UUID | None) -> Any:
+def _marked(mark: type[PersonaLike] | type[PersonaFavorite], user_id: UUID | None) -> Any:
     if user_id is None:
         return models.Value(False, output_field=models.BooleanField())
     return models.Exists(mark.objects.filter(user_id=user_id, persona_id=models.OuterRef("pk")))

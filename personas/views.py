@@ -18,6 +18,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.authentication import signed_in_user
 from ai.tokens import estimate_tokens
 from billing import selectors as billing
 from common.errors import DomainError, NotFound, PayloadTooLarge
@@ -78,7 +79,7 @@ def persona_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "persona": persona,
         "greetings": [persona.greeting, *persona.alternate_greetings],
         "is_owner": persona.owner_id == request.user.pk,
-        "may_copy": request.user.is_authenticated and personas.may_take_definition(request.user.pk, persona),
+        "may_copy": request.user.pk is not None and personas.may_take_definition(request.user.pk, persona),
         "cloned_from": source if source and source.is_listed else None,
     }
     return render(request, "personas/persona_detail.html", context)
@@ -100,7 +101,7 @@ def persona_create(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def persona_edit(request: HttpRequest, slug: str) -> HttpResponse:
-    persona = selectors.get_own_persona_by_slug(request.user.pk, slug)
+    persona = selectors.get_own_persona_by_slug(signed_in_user(request).pk, slug)
     form = PersonaForm(request.POST or None, request.FILES or None, persona=persona)
     if request.method == "POST" and form.is_valid() and _update(request, form, persona):
         messages.success(request, _("Saved."))
@@ -118,11 +119,11 @@ def persona_preview(request: HttpRequest) -> HttpResponse:
     form = PersonaForm(request.POST)
     form.is_valid()
     cleaned = form.cleaned_data
-    shown = selectors.find_own_persona_by_slug(request.user.pk, request.POST.get("slug", ""))
+    shown = selectors.find_own_persona_by_slug(signed_in_user(request).pk, request.POST.get("slug", ""))
     persona = Persona(
         id=shown.pk if shown else _PREVIEW_ID,
         name=cleaned.get("name") or _("Somebody new"),
-        owner=request.user,
+        owner=signed_in_user(request),
         tagline=cleaned.get("tagline", ""),
         greeting=cleaned.get("greeting", ""),
         tags=cleaned.get("tags", []),
@@ -138,7 +139,9 @@ def persona_import(request: HttpRequest) -> HttpResponse:
     form = CardImportForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
-            persona = cards.import_card(owner_id=request.user.pk, data=_read(form.cleaned_data["file"]))
+            persona = cards.import_card(
+                owner_id=signed_in_user(request).pk, data=_read(form.cleaned_data["file"])
+            )
         except DomainError as error:
             form.add_error("file", str(error.detail))
         else:
@@ -152,12 +155,12 @@ def persona_import(request: HttpRequest) -> HttpResponse:
 @require_safe
 def persona_list(request: HttpRequest) -> HttpResponse:
     """The user's own personas and the ones they keep as favourites."""
-    own = selectors.list_own_personas(request.user.pk, selectors.PersonaFilter()).order_by(
+    own = selectors.list_own_personas(signed_in_user(request).pk, selectors.PersonaFilter()).order_by(
         "-created_at", "-id"
     )
     context = {
         "page": _page(request, own),
-        "favorites": selectors.list_favorite_personas(request.user)[:PAGE_SIZE],
+        "favorites": selectors.list_favorite_personas(signed_in_user(request))[:PAGE_SIZE],
         "deleted": _just_deleted(request),
         **_room(request),
     }
@@ -167,11 +170,11 @@ def persona_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def persona_delete(request: HttpRequest, slug: str) -> HttpResponse:
-    persona = selectors.get_own_persona_by_slug(request.user.pk, slug)
+    persona = selectors.get_own_persona_by_slug(signed_in_user(request).pk, slug)
     if request.method == "POST":
-        personas.delete_persona(user_id=request.user.pk, persona_id=persona.pk)
+        personas.delete_persona(user_id=signed_in_user(request).pk, persona_id=persona.pk)
         target = redirect("personas:persona-list")
-        target["Location"] += "?" + urlencode({"deleted": persona.pk})
+        target["Location"] += "?" + urlencode({"deleted": str(persona.pk)})
         return target
     return render(request, "personas/persona_confirm_delete.html", {"persona": persona})
 
@@ -179,8 +182,8 @@ def persona_delete(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def persona_restore(request: HttpRequest, slug: str) -> HttpResponse:
-    deleted = selectors.get_deleted_persona_by_slug(request.user.pk, slug)
-    persona = personas.restore_persona(user_id=request.user.pk, persona_id=deleted.pk)
+    deleted = selectors.get_deleted_persona_by_slug(signed_in_user(request).pk, slug)
+    persona = personas.restore_persona(user_id=signed_in_user(request).pk, persona_id=deleted.pk)
     messages.success(request, _("%(name)s is back.") % {"name": persona.name})
     return redirect("personas:persona-list")
 
@@ -188,8 +191,8 @@ def persona_restore(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_POST
 def persona_clone(request: HttpRequest, slug: str) -> HttpResponse:
-    original = selectors.get_visible_persona_by_slug(request.user.pk, slug)
-    copy = personas.clone_persona(user_id=request.user.pk, persona_id=original.pk)
+    original = selectors.get_visible_persona_by_slug(signed_in_user(request).pk, slug)
+    copy = personas.clone_persona(user_id=signed_in_user(request).pk, persona_id=original.pk)
     messages.success(request, _("This copy of %(name)s is yours alone.") % {"name": copy.name})
     return redirect("personas:persona-edit", copy.slug)
 
@@ -197,12 +200,12 @@ def persona_clone(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_safe
 def persona_export(request: HttpRequest, slug: str, file_format: str) -> HttpResponse:
-    persona = selectors.get_visible_persona_by_slug(request.user.pk, slug)
+    persona = selectors.get_visible_persona_by_slug(signed_in_user(request).pk, slug)
     spec = request.GET.get("spec", "v3")
     if file_format not in ("json", "png") or spec not in ("v1", "v2", "v3"):
         raise Http404
     file = cards.export_card(
-        user_id=request.user.pk,
+        user_id=signed_in_user(request).pk,
         persona_id=persona.pk,
         file_format=file_format,  # type: ignore[arg-type]
         spec=spec,  # type: ignore[arg-type]
@@ -217,9 +220,9 @@ def persona_export(request: HttpRequest, slug: str, file_format: str) -> HttpRes
 @require_POST
 def persona_like(request: HttpRequest, slug: str) -> HttpResponse:
     """`wanted` is 1 or 0; htmx gets the button alone."""
-    persona = selectors.get_visible_persona_by_slug(request.user.pk, slug)
+    persona = selectors.get_visible_persona_by_slug(signed_in_user(request).pk, slug)
     change = marks.like_persona if request.POST.get("wanted") == "1" else marks.unlike_persona
-    change(user_id=request.user.pk, persona_id=persona.pk)
+    change(user_id=signed_in_user(request).pk, persona_id=persona.pk)
     return _marked(request, slug, "personas/_like.html")
 
 
@@ -227,14 +230,14 @@ def persona_like(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def persona_favorite(request: HttpRequest, slug: str) -> HttpResponse:
     """As persona_like."""
-    persona = selectors.get_visible_persona_by_slug(request.user.pk, slug)
+    persona = selectors.get_visible_persona_by_slug(signed_in_user(request).pk, slug)
     change = marks.add_favorite if request.POST.get("wanted") == "1" else marks.remove_favorite
-    change(user_id=request.user.pk, persona_id=persona.pk)
+    change(user_id=signed_in_user(request).pk, persona_id=persona.pk)
     return _marked(request, slug, "personas/_favorite.html")
 
 
 @require_safe
-@csp({"default-src": [NONE]})
+@csp({"default-src": [NONE]})  # type: ignore[arg-type]
 def monogram(request: HttpRequest, code: str, size: str) -> HttpResponse:
     """The drawn picture of a persona that has none; the address says all there is to it."""
     picture = monograms.draw_monogram(code, size)
@@ -270,7 +273,7 @@ def _create(request: HttpRequest, form: PersonaForm) -> Persona | None:
     portrait = form.cleaned_data["portrait"]
     try:
         return personas.create_persona(
-            owner_id=request.user.pk,
+            owner_id=signed_in_user(request).pk,
             portrait=_read(portrait) if portrait else None,
             **form.persona_fields(only_changed=False),
         )
@@ -280,7 +283,7 @@ def _create(request: HttpRequest, form: PersonaForm) -> Persona | None:
 
 
 def _update(request: HttpRequest, form: PersonaForm, persona: Persona) -> bool:
-    who = {"user_id": request.user.pk, "persona_id": persona.pk}
+    who = {"user_id": signed_in_user(request).pk, "persona_id": persona.pk}
     portrait = form.cleaned_data["portrait"]
     try:
         personas.update_persona(**who, changes=form.persona_fields(only_changed=True))
@@ -310,14 +313,14 @@ def _token_counts(form: PersonaForm) -> dict[str, int]:
 
 def _room(request: HttpRequest) -> dict[str, Any]:
     return {
-        "limit": billing.get_tier(request.user.pk).persona_limit,
-        "used": selectors.count_own_personas(request.user.pk),
+        "limit": billing.get_tier(signed_in_user(request).pk).persona_limit,
+        "used": selectors.count_own_personas(signed_in_user(request).pk),
     }
 
 
 def _just_deleted(request: HttpRequest) -> Persona | None:
     persona_id = parse_uuid(request.GET.get("deleted"))
-    return selectors.find_deleted_persona(request.user.pk, persona_id) if persona_id else None
+    return selectors.find_deleted_persona(signed_in_user(request).pk, persona_id) if persona_id else None
 
 
 def _marked(request: HttpRequest, slug: str, template: str) -> HttpResponse:

@@ -50,7 +50,7 @@ class IdempotentMixin:
             raise Invalid.field(HEADER, "invalid", _("The key must be 1 to 200 printable ASCII characters."))
         self.idempotent_answer = _claim(request.user.pk, key, _fingerprint(request))
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, _Replay):
             return _stored_response(exc.answer)
         return super().handle_exception(exc)  # type: ignore[misc]

@@ -1,3 +1,5 @@
+from django.urls import URLPattern
+
 app_name = "files"
 
-urlpatterns = []
+urlpatterns: list[URLPattern] = []

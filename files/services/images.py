@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from django.utils.translation import gettext_lazy as _
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import Invalid, PayloadTooLarge, UnsupportedMedia
 
@@ -97,7 +97,7 @@ def as_png(data: bytes) -> bytes:
 def _open(data: bytes) -> Image.Image:
     try:
         picture = Image.open(BytesIO(data), formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnsupportedMedia(_("Use a PNG, JPEG, WebP or GIF picture.")) from error
     if picture.width * picture.height > MAX_PIXELS:
         raise _too_many_pixels()

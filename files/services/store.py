@@ -39,7 +39,12 @@ def read_public(key: str) -> bytes | None:
 def delete_public_after_commit(keys: Iterable[str]) -> None:
     """Delete files once the current transaction is saved; empty keys are skipped."""
     wanted = [key for key in keys if _KEY.fullmatch(key)]
-    transaction.on_commit(lambda: [default_storage.delete(key) for key in wanted], robust=True)
+
+    def delete() -> None:
+        for key in wanted:
+            default_storage.delete(key)
+
+    transaction.on_commit(delete, robust=True)
 
 
 def content_type_of(key: str) -> str:

@@ -22,7 +22,7 @@ class KeysetPagination(TimeCursorPagination):
     """
 
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
-        self.base_url = request.build_absolute_uri()
+        self.base_url: str = request.build_absolute_uri()
         self.field = view.sort_field
         size = self.get_page_size(request) or self.page_size
         cursor = request.query_params.get(self.cursor_query_param)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -9,13 +9,14 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import MultiPartParser
-from rest_framework.permissions import IsAuthenticated, IsAuthenticatedOrReadOnly
+from rest_framework.permissions import IsAuthenticatedOrReadOnly
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from accounts.authentication import signed_in_user
 from common.api.idempotency import IdempotentMixin
-from common.errors import NotAuthenticated, PayloadTooLarge
+from common.errors import PayloadTooLarge
 from personas import selectors
 from personas.api.pagination import KeysetPagination
 from personas.api.serializers import (
@@ -42,16 +43,17 @@ _ENVELOPE_BYTES = 64 * 1024
 
 
 class PersonaView(GenericAPIView[Persona]):
-    permission_classes: ClassVar = [IsAuthenticated]
     serializer_class: type[BaseSerializer] = PersonaSerializer
-    pagination_class = None
+    # Lists have their own; here it is said for the schema of the others.
+    pagination_class: type[KeysetPagination] | None = None
 
     @property
-    def user_id(self) -> UUID | None:
-        return self.request.user.pk
+    def user_id(self) -> UUID:
+        """Of somebody signed in; `request.user.pk` is None for a visitor."""
+        return signed_in_user(self.request).pk
 
     def persona_response(self, persona_id: UUID, status: int = 200) -> Response:
-        persona = selectors.get_own_persona(self.request.user.pk, persona_id)
+        persona = selectors.get_own_persona(self.user_id, persona_id)
         return Response(PersonaSerializer(persona, context=self.get_serializer_context()).data, status=status)
 
 
@@ -65,18 +67,16 @@ class PersonaListMixin:
     def list_page(self, request: Request) -> Response:
         wanted = _parameters(self.parameters, request)
         sort = self._sort(wanted)
-        if wanted.get("mine") and not request.user.is_authenticated:
-            raise NotAuthenticated
         chosen = _filter_of(wanted)
         if wanted.get("mine"):
-            found = selectors.list_own_personas(request.user.pk, chosen)
+            found = selectors.list_own_personas(signed_in_user(request).pk, chosen)
         else:
             found = selectors.list_public_personas(_user(request), chosen)
         # A persona of one's own may never have been published, so the newest of them are the latest made.
         self.sort_field = "created_at" if wanted.get("mine") and sort == "new" else _SORT_FIELDS[sort]
         page = self.paginate_queryset(found)  # type: ignore[attr-defined]
         body = self.get_serializer(page, many=True).data  # type: ignore[attr-defined]
-        return self.get_paginated_response(body)  # type: ignore[attr-defined, no-any-return]
+        return self.get_paginated_response(body)  # type: ignore[attr-defined]
 
     def _sort(self, wanted: dict[str, Any]) -> str:
         has_words = bool(wanted.get("q"))
@@ -88,7 +88,7 @@ class PersonaListMixin:
 
 
 class PersonaListView(IdempotentMixin, PersonaListMixin, PersonaView):
-    permission_classes: ClassVar = [IsAuthenticatedOrReadOnly]
+    permission_classes = (IsAuthenticatedOrReadOnly,)
     pagination_class = KeysetPagination
 
     @extend_schema(parameters=[PersonaListParameters], responses=PersonaSerializer(many=True))
@@ -101,12 +101,12 @@ class PersonaListView(IdempotentMixin, PersonaListMixin, PersonaView):
         """Create a persona; it is private until `visibility` says otherwise."""
         data = PersonaWriteSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        persona = personas.create_persona(owner_id=request.user.pk, **data.validated_data)
+        persona = personas.create_persona(owner_id=self.user_id, **data.validated_data)
         return self.persona_response(persona.pk, 201)
 
 
 class TrendingView(PersonaListMixin, PersonaView):
-    permission_classes: ClassVar = [IsAuthenticatedOrReadOnly]
+    permission_classes = (IsAuthenticatedOrReadOnly,)
     pagination_class = KeysetPagination
 
     @extend_schema(responses=PersonaSerializer(many=True))
@@ -118,7 +118,7 @@ class TrendingView(PersonaListMixin, PersonaView):
 
 
 class SearchView(PersonaListMixin, PersonaView):
-    permission_classes: ClassVar = [IsAuthenticatedOrReadOnly]
+    permission_classes = (IsAuthenticatedOrReadOnly,)
     pagination_class = KeysetPagination
     parameters = SearchParameters
 
@@ -129,11 +129,11 @@ class SearchView(PersonaListMixin, PersonaView):
 
 
 class PersonaDetailView(PersonaView):
-    permission_classes: ClassVar = [IsAuthenticatedOrReadOnly]
+    permission_classes = (IsAuthenticatedOrReadOnly,)
 
     @extend_schema(responses=PersonaSerializer)
     def get(self, request: Request, persona_id: UUID) -> Response:
-        persona = selectors.get_visible_persona(self.user_id, persona_id)
+        persona = selectors.get_visible_persona(request.user.pk, persona_id)
         return Response(self.get_serializer(persona).data)
 
     @extend_schema(request=PersonaWriteSerializer, responses=PersonaSerializer)
@@ -148,15 +148,15 @@ class PersonaDetailView(PersonaView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, persona_id: UUID) -> Response:
         """Chats with the persona keep its name."""
-        personas.delete_persona(user_id=request.user.pk, persona_id=persona_id)
+        personas.delete_persona(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
     def _update(self, request: Request, persona_id: UUID, *, partial: bool) -> Response:
         # Whose persona it is comes first, so that strangers learn nothing from the checks of their input.
-        selectors.get_own_persona(request.user.pk, persona_id)
+        selectors.get_own_persona(self.user_id, persona_id)
         data = PersonaWriteSerializer(data=request.data, partial=partial)
         data.is_valid(raise_exception=True)
-        personas.update_persona(user_id=request.user.pk, persona_id=persona_id, changes=data.validated_data)
+        personas.update_persona(user_id=self.user_id, persona_id=persona_id, changes=data.validated_data)
         return self.persona_response(persona_id)
 
 
@@ -164,41 +164,41 @@ class CloneView(IdempotentMixin, PersonaView):
     @extend_schema(request=None, responses={201: PersonaSerializer})
     def post(self, request: Request, persona_id: UUID) -> Response:
         """A private copy of a persona whose owner allows it."""
-        copy = personas.clone_persona(user_id=request.user.pk, persona_id=persona_id)
+        copy = personas.clone_persona(user_id=self.user_id, persona_id=persona_id)
         return self.persona_response(copy.pk, 201)
 
 
 class LikeView(PersonaView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, persona_id: UUID) -> Response:
-        marks.like_persona(user_id=request.user.pk, persona_id=persona_id)
+        marks.like_persona(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, persona_id: UUID) -> Response:
-        marks.unlike_persona(user_id=request.user.pk, persona_id=persona_id)
+        marks.unlike_persona(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
 
 class FavoriteView(PersonaView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, persona_id: UUID) -> Response:
-        marks.add_favorite(user_id=request.user.pk, persona_id=persona_id)
+        marks.add_favorite(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, persona_id: UUID) -> Response:
-        marks.remove_favorite(user_id=request.user.pk, persona_id=persona_id)
+        marks.remove_favorite(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
 
 class ImportView(IdempotentMixin, PersonaView):
-    parser_classes: ClassVar = [MultiPartParser]
+    parser_classes = (MultiPartParser,)
 
     @extend_schema(request=FileSerializer, responses={201: PersonaSerializer})
     def post(self, request: Request) -> Response:
         """A persona from a character card (V1, V2 or V3), as JSON or in a PNG."""
-        persona = cards.import_card(owner_id=request.user.pk, data=_uploaded(request))
+        persona = cards.import_card(owner_id=self.user_id, data=_uploaded(request))
         return self.persona_response(persona.pk, 201)
 
 
@@ -206,9 +206,10 @@ class _AnyAccepted(DefaultContentNegotiation):
     """The query says which kind of file is wanted, so the Accept header need not."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class ExportView(PersonaView):
@@ -225,7 +226,7 @@ class ExportView(PersonaView):
         """The persona as a character card; a PNG of version 3 carries version 2 too."""
         wanted = _parameters(ExportParameters, request)
         file = cards.export_card(
-            user_id=request.user.pk,
+            user_id=self.user_id,
             persona_id=persona_id,
             file_format=wanted["format"],
             spec=wanted["spec"],
@@ -242,23 +243,23 @@ class LorebookView(PersonaView):
 
     @extend_schema(responses=LorebookSerializer)
     def get(self, request: Request, persona_id: UUID) -> Response:
-        return Response(lorebooks.get_lorebook(user_id=request.user.pk, persona_id=persona_id))
+        return Response(lorebooks.get_lorebook(user_id=self.user_id, persona_id=persona_id))
 
     @extend_schema(request=LorebookSerializer, responses=LorebookSerializer)
     def put(self, request: Request, persona_id: UUID) -> Response:
-        selectors.get_own_persona(request.user.pk, persona_id)
-        book = lorebooks.put_lorebook(user_id=request.user.pk, persona_id=persona_id, lorebook=request.data)
+        selectors.get_own_persona(self.user_id, persona_id)
+        book = lorebooks.put_lorebook(user_id=self.user_id, persona_id=persona_id, lorebook=request.data)
         return Response(book)
 
 
 class AvatarView(PersonaView):
-    parser_classes: ClassVar = [MultiPartParser]
+    parser_classes = (MultiPartParser,)
 
     @extend_schema(request=FileSerializer, responses=PersonaSerializer)
     def put(self, request: Request, persona_id: UUID) -> Response:
         """The persona's picture: PNG, JPEG, WebP or GIF of at most 10 MB."""
-        selectors.get_own_persona(request.user.pk, persona_id)
-        portraits.set_portrait(user_id=request.user.pk, persona_id=persona_id, data=_uploaded(request))
+        selectors.get_own_persona(self.user_id, persona_id)
+        portraits.set_portrait(user_id=self.user_id, persona_id=persona_id, data=_uploaded(request))
         return self.persona_response(persona_id)
 
     @extend_schema(request=FileSerializer, responses=PersonaSerializer)
@@ -269,7 +270,7 @@ class AvatarView(PersonaView):
     @extend_schema(responses=PersonaSerializer)
     def delete(self, request: Request, persona_id: UUID) -> Response:
         """Back to the drawn initial."""
-        portraits.remove_portrait(user_id=request.user.pk, persona_id=persona_id)
+        portraits.remove_portrait(user_id=self.user_id, persona_id=persona_id)
         return self.persona_response(persona_id)
 
 
