@@ -80,5 +80,6 @@ class HeadlessBodyMiddleware:
         token = body.get("refresh_token")
         if not isinstance(token, str):
             return self.get_response(request)
-        with bursts.under_way(token) as request.has_company:
+        with bursts.under_way(token) as has_company:
+            request.has_company = has_company  # type: ignore[attr-defined]
             return self.get_response(request)
