@@ -3,7 +3,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from accounts.selectors import has_verified_email
 from billing import history, selectors
+from billing.models import Gift
 
 _HISTORY_PAGE = 60
 
@@ -29,7 +31,8 @@ def wallet(request: HttpRequest) -> HttpResponse:
         "wallet": usage.wallet,
         "usage": usage,
         "replies_left": selectors.estimate_replies(request.user.pk, usage.wallet),
-        "packs": selectors.list_packs(),
-        "plans": selectors.list_plans().select_related("tier").exclude(tier=usage.wallet.tier),
+        "thousand_tokens": 1000 * usage.wallet.tier.token_price,
+        "has_verified_email": has_verified_email(request.user.pk),
+        "gift": selectors.get_gift(Gift.SIGN_UP),
     }
     return render(request, "billing/wallet.html", context)
