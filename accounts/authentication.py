@@ -107,5 +107,9 @@ def signed_in_user(request: HttpRequest) -> User:
 
 def still_allowed(identity: Identity) -> bool:
     """Whether the caller may go on: active, signed in, same password and epoch. One query."""
-    user = selectors.find_session_user(identity.user_id, identity.session_key)
-    return user is not None and tokens.is_same_fingerprint(user, identity.fingerprint)
+    secrets = selectors.find_session_secrets(identity.user_id, identity.session_key)
+    if secrets is None:
+        return False
+    password, epoch = secrets
+    user = User(id=identity.user_id, password=password, session_epoch=epoch)
+    return tokens.is_same_fingerprint(user, identity.fingerprint)
