@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import profile, selectors
 from accounts.authentication import signed_in_user
+from accounts.devices import describe_device
 from accounts.forms import AvatarForm, ProfileForm
 from accounts.services import profiles, sessions
 from common.errors import DomainError, Invalid
@@ -54,11 +55,15 @@ def avatar_change(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
-    context = {
-        "devices": selectors.list_devices(signed_in_user(request).id),
-        "current_key": request.session.session_key,
-    }
-    return render(request, "accounts/session_list.html", context)
+    devices = [
+        {
+            "device": device,
+            "name": describe_device(device.user_agent),
+            "is_current": device.session_key == request.session.session_key,
+        }
+        for device in selectors.list_devices(signed_in_user(request).id)
+    ]
+    return render(request, "accounts/session_list.html", {"devices": devices})
 
 
 @login_required
