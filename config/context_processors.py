@@ -15,6 +15,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "public_url": settings.PUBLIC_URL,
         "support_email": settings.SUPPORT_EMAIL,
+        "csp_nonce": getattr(request, "csp_nonce", ""),
         "header_credits": SimpleLazyObject(lambda: _credits_left(request)),
     }
 
