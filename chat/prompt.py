@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from ai.tokens import MESSAGE_OVERHEAD, estimate_tokens
 from ai.types import PromptMessage, SystemBlock
-from chat.macros import fill_in
-from personas.lore import LoreEntry, Lorebook, matching_entries
+from personas.lore import Lorebook, LoreEntry, matching_entries
+from personas.macros import fill_in
 
 INSTRUCTIONS = (
     "You are {{char}}, talking with {{user}} in a private chat. Stay in character: speak, think and act only as "

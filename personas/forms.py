@@ -165,9 +165,7 @@ class PersonaForm(forms.Form):
         widget=forms.RadioSelect,
     )
     # Carried by the button that sends the form.
-    status = forms.ChoiceField(
-        choices=Persona.Status, initial=Persona.Status.PUBLISHED, widget=forms.HiddenInput
-    )
+    status = forms.ChoiceField(choices=Persona.Status, required=False, widget=forms.HiddenInput)
     allow_clone = forms.BooleanField(label=_("Others may copy and export them"), required=False, initial=True)
 
     def __init__(self, *args: Any, persona: Persona | None = None, **kwargs: Any) -> None:
@@ -180,6 +178,10 @@ class PersonaForm(forms.Form):
         self._choices("model", [("", _("The default one")), *models])
         self._keep_choice("language", persona.language if persona else "")
         self._keep_choice("model", persona.model if persona else "")
+
+    def clean_status(self) -> str:
+        """Without a button (a press of Enter in some browsers) it stays as it is."""
+        return str(self.cleaned_data["status"] or self.initial.get("status", Persona.Status.PUBLISHED))
 
     def persona_fields(self, *, only_changed: bool) -> PersonaFields:
         """The values for the service, all of them or those that were changed."""

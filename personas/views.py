@@ -26,6 +26,7 @@ from common.ids import parse_uuid
 from personas import monograms, rails, selectors
 from personas.cards.limits import MAX_FILE_BYTES
 from personas.forms import CardImportForm, PersonaForm, SearchForm
+from personas.macros import fill_in
 from personas.models import LONG_TEXTS, Persona, PersonaQuerySet
 from personas.services import cards, marks, personas, portraits
 
@@ -73,11 +74,13 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def persona_detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """`greetings` and `about` have the names in the places of `{{char}}` and `{{user}}`."""
     persona = selectors.get_visible_persona_by_slug(request.user.pk, slug)
     source = persona.cloned_from
     context = {
         "persona": persona,
-        "greetings": [persona.greeting, *persona.alternate_greetings],
+        "greetings": _spoken(request, persona, persona.greeting, *persona.alternate_greetings),
+        "about": _spoken(request, persona, persona.description)[0],
         "is_owner": persona.owner_id == request.user.pk,
         "may_copy": request.user.pk is not None and personas.may_take_definition(request.user.pk, persona),
         "cloned_from": source if source and source.is_listed else None,
@@ -125,11 +128,11 @@ def persona_preview(request: HttpRequest) -> HttpResponse:
         name=cleaned.get("name") or _("Somebody new"),
         owner=signed_in_user(request),
         tagline=cleaned.get("tagline", ""),
-        greeting=cleaned.get("greeting", ""),
         tags=cleaned.get("tags", []),
     )
     if shown and not cleaned.get("remove_portrait"):
         persona.avatar_key, persona.card_image_key = shown.avatar_key, shown.card_image_key
+    persona.greeting = _spoken(request, persona, cleaned.get("greeting", ""))[0]
     return render(request, "personas/_preview.html", {"persona": persona, "tokens": _token_counts(form)})
 
 
@@ -251,6 +254,11 @@ def monogram(request: HttpRequest, code: str, size: str) -> HttpResponse:
 
 def _user(request: HttpRequest) -> Any:
     return request.user if request.user.is_authenticated else None
+
+
+def _spoken(request: HttpRequest, persona: Persona, *texts: str) -> list[str]:
+    user = request.user.display_name if request.user.is_authenticated else _("you")
+    return [fill_in(text, char=persona.name, user=user) for text in texts]
 
 
 def _ordered(found: PersonaQuerySet, sort: str, *, has_words: bool) -> PersonaQuerySet:

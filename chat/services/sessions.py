@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from chat import selectors, titles
-from chat.macros import fill_in
 from chat.models import ChatSession, Message
 from chat.services.generations import message_tokens
 from chat.services.stopping import cancel_live_replies
 from common import realtime
 from common.errors import Invalid, NotFound
 from common.ids import uuid7
+from personas.macros import fill_in
 from personas.models import Persona
 from personas.selectors import get_visible_persona
 
