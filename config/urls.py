@@ -9,7 +9,7 @@ urlpatterns = [
     path("metrics", views.prometheus, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(("config.api_urls", "api"))),
-    path("_allauth/", include("allauth.headless.urls")),
+    path("_allauth/", include("accounts.headless_urls")),
     path("accounts/", include("allauth.account.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),

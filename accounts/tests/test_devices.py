@@ -15,7 +15,7 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ),
         ("Mozilla/5.0 (Windows NT 10.0; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox on Windows"),
         (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1 Version/19 Safari/604.1",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1 Safari/604.1",
             "Safari on iPhone",
         ),
         (f"Mozilla/5.0 (Linux; Android 16) {WEBKIT} Chrome/156 Mobile Safari/537.36", "Chrome on Android"),
