@@ -35,8 +35,12 @@ class OutboxMessageAdmin(ModelAdmin):
 
     @admin.action(description=_("Try failed work again"), permissions=["retry"])
     def retry_failed(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
-        count = sum(jobs.retry_failed_message(message_id) for message_id in queryset.values_list("id", flat=True))
-        self.message_user(request, ngettext("%d task will run again.", "%d tasks will run again.", count) % count)
+        count = sum(
+            jobs.retry_failed_message(message_id) for message_id in queryset.values_list("id", flat=True)
+        )
+        self.message_user(
+            request, ngettext("%d task will run again.", "%d tasks will run again.", count) % count
+        )
 
 
 admin.site.unregister(Group)

@@ -1,6 +1,7 @@
 """Facts about a request that must not be taken on a stranger's word."""
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -28,3 +29,9 @@ def ip_from_chain(forwarded: str, peer: str) -> str:
     if hops and len(chain) >= hops:
         return chain[-hops]
     return peer
+
+
+def user_id(request: Any) -> UUID:
+    """Who asks, where a view or its permission has refused strangers already."""
+    identity: UUID = request.user.pk
+    return identity

@@ -68,13 +68,13 @@ def _claim(condition: str, parameters: list[Any], *, limit: int) -> list[OutboxM
         cursor.execute(
             f"""
             UPDATE common_outboxmessage
-               SET attempts = attempts + 1, available_at = now() + %s
+               SET attempts = attempts + 1, available_at = now() + make_interval(secs => %s)
              WHERE id IN (SELECT id FROM common_outboxmessage
                            WHERE state = 'pending' AND {condition}
                            ORDER BY available_at LIMIT %s FOR UPDATE SKIP LOCKED)
             RETURNING id
             """,  # noqa: S608 - the condition is one of two literals above
-            [_LEASE, *parameters, limit],
+            [_LEASE.total_seconds(), *parameters, limit],
         )
         ids = [row[0] for row in cursor.fetchall()]
     return list(OutboxMessage.objects.filter(id__in=ids).order_by("created_at", "id"))

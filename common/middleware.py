@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -22,8 +23,15 @@ logger = structlog.get_logger("parlor.http")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _QUIET_PATHS = ("/static/", "/health/", "/metrics", "/media/")
 
-Handler = Callable[[HttpRequest], HttpResponseBase]
+Handler = Callable[[HttpRequest], Any]
 AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class TaggedRequest(HttpRequest):
+    """A request after RequestContextMiddleware."""
+
+    request_id: str
+    received_at: datetime
 
 
 class RequestContextMiddleware:
@@ -38,17 +46,17 @@ class RequestContextMiddleware:
         if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Any:
+    def __call__(self, request: TaggedRequest) -> Any:
         if self.is_async:
             return self._call_async(request)
         started = self._begin(request)
         return self._finish(request, self.get_response(request), started)
 
-    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+    async def _call_async(self, request: TaggedRequest) -> HttpResponseBase:
         started = self._begin(request)
         return self._finish(request, await self.get_response(request), started)
 
-    def _begin(self, request: HttpRequest) -> float:
+    def _begin(self, request: TaggedRequest) -> float:
         offered = request.headers.get("X-Request-ID", "")
         request.received_at = timezone.now()
         request.request_id = offered if _REQUEST_ID.fullmatch(offered) else str(uuid7())
@@ -57,7 +65,7 @@ class RequestContextMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         return time.perf_counter()
 
-    def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
+    def _finish(self, request: TaggedRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
         response["X-Request-ID"] = request.request_id
         elapsed = time.perf_counter() - started
         match = request.resolver_match
@@ -79,7 +87,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if request.path.startswith("/admin/"):
-            response._csp_replace = {
+            response._csp_replace = {  # type: ignore[attr-defined]
                 "script-src": [SELF, UNSAFE_EVAL, UNSAFE_INLINE],
                 "style-src": [SELF, UNSAFE_INLINE],
             }
@@ -92,7 +100,7 @@ class PrivateCacheMiddleware:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if response.has_header("Cache-Control"):
             return response
@@ -110,7 +118,7 @@ class DomainErrorMiddleware:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -60,15 +60,30 @@ def _figures(now: datetime) -> list[Figure]:
     outstanding = billing.statistics.outstanding_credits()
     return [
         Figure(_("People"), f"{accounts.statistics.count_users():,}"),
-        Figure(_("Active today"), f"{chat.statistics.count_active_people(now - timedelta(days=1)):,}", _("24 hours")),
-        Figure(_("Active this week"), f"{chat.statistics.count_active_people(now - timedelta(days=7)):,}", _("7 days")),
-        Figure(_("Active this month"), f"{chat.statistics.count_active_people(now - timedelta(days=30)):,}", _("30 days")),
+        Figure(
+            _("Active today"),
+            f"{chat.statistics.count_active_people(now - timedelta(days=1)):,}",
+            _("24 hours"),
+        ),
+        Figure(
+            _("Active this week"),
+            f"{chat.statistics.count_active_people(now - timedelta(days=7)):,}",
+            _("7 days"),
+        ),
+        Figure(
+            _("Active this month"),
+            f"{chat.statistics.count_active_people(now - timedelta(days=30)):,}",
+            _("30 days"),
+        ),
         Figure(_("Replies running"), f"{chat.statistics.count_live_replies():,}", _("now")),
         Figure(
             _("Credits outstanding"),
             format_credits(outstanding.total),
             _("bonus %(bonus)s, purchased %(purchased)s")
-            % {"bonus": format_credits(outstanding.bonus), "purchased": format_credits(outstanding.purchased)},
+            % {
+                "bonus": format_credits(outstanding.bonus),
+                "purchased": format_credits(outstanding.purchased),
+            },
         ),
     ]
 
@@ -77,7 +92,9 @@ def _charts(since: datetime) -> list[Chart]:
     calls = ai.statistics.calls_by_day(since)
     tokens = {day: row.tokens for day, row in calls.items()}
     cost = {day: round(row.cost_micro_usd / MICRO, 4) for day, row in calls.items()}
-    charged = {day: round(amount / MICRO, 4) for day, amount in billing.statistics.charged_by_day(since).items()}
+    charged = {
+        day: round(amount / MICRO, 4) for day, amount in billing.statistics.charged_by_day(since).items()
+    }
     return [
         _chart(gettext_lazy("Sign-ups"), "bar", since, accounts.statistics.sign_ups_by_day(since)),
         _chart(gettext_lazy("Active people"), "line", since, chat.statistics.active_people_by_day(since)),

@@ -13,7 +13,8 @@ from types import FrameType
 
 import uvicorn
 from django.conf import settings
-from uvicorn.supervisors import Multiprocess
+
+from config.supervisor import Supervisor, inherited_socket
 
 STOP_SECONDS = 5
 
@@ -75,12 +76,11 @@ def serve(when_ready: Callable[[], None] | None = None) -> None:
         h11_max_incomplete_event_size=32 * 1024,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    server = DrainingServer(config, when_ready)
-    if settings.WEB_CONCURRENCY > 1:
-        config.workers = settings.WEB_CONCURRENCY
-        Multiprocess(config, target=server.run, sockets=[config.bind_socket()]).run()
+    listener = inherited_socket()
+    if listener is None and settings.WEB_CONCURRENCY > 1:
+        Supervisor(config.bind_socket(), settings.WEB_CONCURRENCY).run()
     else:
-        server.run()
+        DrainingServer(config, when_ready).run(sockets=[listener] if listener else None)
 
 
 def main() -> None:

@@ -116,7 +116,11 @@ class Process:
 class WebProcess(Process):
     def __init__(self, installation: Installation, *, port: int = 0, **extra: str) -> None:
         self.port = port or free_port()
-        module = ("config.embedded", "run") if "DATABASE_URL" not in installation.environment else ("config.serve",)
+        module = (
+            ("config.embedded", "run")
+            if "DATABASE_URL" not in installation.environment
+            else ("config.serve",)
+        )
         super().__init__(installation, "-m", *module, PORT=str(self.port), **extra)
 
     @property

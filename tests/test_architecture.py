@@ -20,7 +20,9 @@ LAYERS = [
 ]
 LEVEL = {app: level for level, names in enumerate(LAYERS) for app in names}
 ROOT = env.BASE_DIR
-SOURCES = [path for app in LEVEL for path in (ROOT / app).rglob("*.py")] + list((ROOT / "config").rglob("*.py"))
+SOURCES = [path for app in LEVEL for path in (ROOT / app).rglob("*.py")] + list(
+    (ROOT / "config").rglob("*.py")
+)
 
 
 def test_foreign_keys_point_down_only() -> None:
@@ -54,14 +56,25 @@ def test_every_environment_variable_is_in_the_example() -> None:
 
 def test_every_setting_of_ours_is_used() -> None:
     base = (ROOT / "config/settings/base.py").read_text()
-    prefixes = ("CHAT_", "AI_", "BILLING_", "ACCOUNTS_", "FILES_", "PERSONAS_", "MAILBOX_", "DATABASE_THREADS")
+    prefixes = (
+        "CHAT_",
+        "AI_",
+        "BILLING_",
+        "ACCOUNTS_",
+        "FILES_",
+        "PERSONAS_",
+        "MAILBOX_",
+        "DATABASE_THREADS",
+    )
     ours = [name for name in re.findall(r"^([A-Z][A-Z0-9_]+)(?::[^=]+)? =", base, re.MULTILINE)]
     code = "\n".join(path.read_text() for path in SOURCES if "settings" not in path.parts)
     assert [name for name in ours if name.startswith(prefixes) and f"settings.{name}" not in code] == []
 
 
 def test_pages_load_nothing_from_another_host() -> None:
-    loading = re.compile(r"""(?:src|srcset|poster)=["']https?://|<link[^>]+href=["']https?://|url\(["']?https?://|@import""")
+    loading = re.compile(
+        r"""(?:src|srcset|poster)=["']https?://|<link[^>]+href=["']https?://|url\(["']?https?://|@import"""
+    )
     files = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("static/**/*.css"), *ROOT.glob("static/**/*.js")]
     assert [str(path.relative_to(ROOT)) for path in files if loading.search(path.read_text())] == []
 

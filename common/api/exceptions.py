@@ -68,7 +68,7 @@ def as_domain_error(error: Exception) -> errors.DomainError | None:
         case DjangoPermissionDenied() | exceptions.PermissionDenied():
             return errors.PermissionDenied()
         case exceptions.Throttled():
-            return errors.RateLimited(retry_after=max(1, round(error.wait or 1)))
+            return errors.RateLimited(retry_after=max(1, round(getattr(error, "wait", None) or 1)))
         case exceptions.UnsupportedMediaType():
             return errors.UnsupportedMedia(error.detail)
         case exceptions.ParseError():

@@ -1,6 +1,6 @@
 """OpenAPI for our manner: every operation documents the problem+json answers it can give."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse, inline_serializer
@@ -36,7 +36,7 @@ _ON_WRITES = {
 
 
 class ProblemAutoSchema(AutoSchema):
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         documented = {**_ALWAYS, "403": "Not allowed"}
         if self.method not in ("GET", "HEAD"):
@@ -44,7 +44,7 @@ class ProblemAutoSchema(AutoSchema):
         for status, description in documented.items():
             if status not in bodies:
                 response = OpenApiResponse(PROBLEM, description)
-                bodies[status] = self._get_response_for_code(
+                bodies[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     response, status, media_types=["application/problem+json"], direction=direction
                 )
         return bodies

@@ -7,7 +7,14 @@ from common.credits import InvalidCredits, format_credits, parse_credits
 
 @pytest.mark.parametrize(
     ("micro", "text"),
-    [(0, "0"), (23_400, "0.0234"), (10_000_000, "10"), (-1_500_000, "-1.5"), (1, "0.000001"), (100, "0.0001")],
+    [
+        (0, "0"),
+        (23_400, "0.0234"),
+        (10_000_000, "10"),
+        (-1_500_000, "-1.5"),
+        (1, "0.000001"),
+        (100, "0.0001"),
+    ],
 )
 def test_formats_without_trailing_zeros(micro: int, text: str) -> None:
     assert format_credits(micro) == text

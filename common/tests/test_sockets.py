@@ -20,7 +20,11 @@ def _site(settings: Settings) -> None:
 
 
 async def handshake(
-    *, origin: str | None = ORIGIN, host: str = "parlor.example", query: str = "", extra: list[Any] | None = None
+    *,
+    origin: str | None = ORIGIN,
+    host: str = "parlor.example",
+    query: str = "",
+    extra: list[Any] | None = None,
 ) -> Any:
     headers = [(b"host", host.encode()), *(extra or [])]
     if origin is not None:
@@ -67,6 +71,8 @@ async def test_refuses_two_origins() -> None:
     assert await handshake(extra=[(b"origin", ORIGIN.encode())]) == 4403
 
 
-@pytest.mark.parametrize("host", ["evil.example", "parlor.example.evil.example", "", "parlor.example@evil", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "parlor.example.evil.example", "", "parlor.example@evil", "127.0.0.1"]
+)
 async def test_refuses_an_unknown_host(host: str) -> None:
     assert await handshake(host=host) == 4400

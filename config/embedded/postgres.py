@@ -295,5 +295,5 @@ def _give_to_server(path: Path) -> None:
     if uid is not None:
         os.chown(path, uid, -1)
         # Only our own folder is opened, for passing through; never a parent somebody else made.
-        path.parent.chmod(0o711)  # noqa: S103
+        path.parent.chmod(0o711)
         os.chown(path.parent, uid, -1)

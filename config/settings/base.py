@@ -303,6 +303,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "FeedbackEnum": "chat.models.Message.Feedback",
+        "PersonaRatingEnum": "personas.models.Persona.Rating",
+        "PersonaStatusEnum": "personas.models.Persona.Status",
+        "MessageStatusEnum": "chat.models.Message.Status",
+        "GenerationStatusEnum": "chat.models.Generation.Status",
+    },
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576

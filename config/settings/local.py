@@ -1,7 +1,9 @@
 """`make run` and development on one machine."""
 
+from common.logs import logging_config
+from config import env
 from config.settings.base import *  # noqa: F403
-from config.settings.base import LOG_LEVEL, env, logging_config
+from config.settings.base import LOG_LEVEL
 
 DEBUG = env.flag("PARLOR_DEBUG", True)
 MAILBOX_ENABLED = DEBUG

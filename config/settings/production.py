@@ -2,8 +2,9 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config import env
 from config.settings.base import *  # noqa: F403
-from config.settings.base import SECRET_KEY, STORAGES, env
+from config.settings.base import SECRET_KEY, STORAGES
 
 if not SECRET_KEY:
     raise ImproperlyConfigured("PARLOR_SECRET_KEY must be set.")

@@ -2,10 +2,14 @@
 
 import os
 
+from common.logs import logging_config
+
 # The suite proves the defaults: neither the developer's `.env` nor the shell changes a result.
 os.environ["PARLOR_ENV_FILE"] = os.devnull
 for _name in list(os.environ):
-    if _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"} or _name.endswith("_API_KEY"):
+    if _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"} or _name.endswith(
+        "_API_KEY"
+    ):
         del os.environ[_name]
 
 from config.settings.base import *  # noqa: E402, F403

@@ -32,7 +32,11 @@ def data_dir() -> Iterator[Path]:
 def query(cluster: postgres.Cluster, role: str, statement: str) -> list[tuple]:
     login = cluster.connection(role)
     with psycopg.connect(
-        host=login["HOST"], port=login["PORT"], user=login["USER"], password=login["PASSWORD"], dbname=login["NAME"]
+        host=login["HOST"],
+        port=login["PORT"],
+        user=login["USER"],
+        password=login["PASSWORD"],
+        dbname=login["NAME"],
     ) as connection:
         return connection.execute(statement).fetchall()
 
@@ -60,7 +64,9 @@ def test_the_application_role_is_no_superuser_and_owns_nothing(data_dir: Path) -
 def test_nobody_gets_in_without_the_password(data_dir: Path) -> None:
     cluster = postgres.ensure_running(data_dir)
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(host="127.0.0.1", port=cluster.port, user="postgres", dbname="postgres", password="wrong")
+        psycopg.connect(
+            host="127.0.0.1", port=cluster.port, user="postgres", dbname="postgres", password="wrong"
+        )
     state = data_dir / "postgres" / "cluster.json"
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
 
