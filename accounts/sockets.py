@@ -1,4 +1,4 @@
-"""What every websocket of ours shares: who is calling, frames that may hold anything, signals, bounded sending.
+"""What every websocket of ours shares: who calls, frames that may hold anything, signals, bounded sending.
 
 An ASGI application of its own rather than a Channels consumer: it opens and works while the channel layer is
 away (signals are only hints), and what it sends goes straight to the server.
@@ -171,7 +171,8 @@ class Socket:
         try:
             await self.opened()
             tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
-            await asyncio.wait([self._ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            watched: list[asyncio.Future[Any]] = [self._ended, *tasks]
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             self._report(tasks)
         except CloseSocket as refused:
             self.end(refused.code)

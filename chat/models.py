@@ -12,6 +12,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -41,7 +42,7 @@ class ChatSession(TimestampedModel):
     last_message_at = models.DateTimeField(default=timezone.now)
     last_message_preview = models.CharField(max_length=200, blank=True)
     is_pinned = models.GeneratedField(
-        expression=Q(pinned_at__isnull=False), output_field=models.BooleanField(), db_persist=True
+        expression=IsNull(F("pinned_at"), False), output_field=models.BooleanField(), db_persist=True
     )
     search = models.GeneratedField(
         expression=SearchVector("title", config="simple"), output_field=SearchVectorField(), db_persist=True
@@ -106,7 +107,8 @@ class Message(UUIDModel):
     depth = models.PositiveIntegerField(default=0)
     # Estimated tokens of this message and everything before it on its branch.
     path_tokens = models.PositiveIntegerField(default=0)
-    client_id = models.CharField(max_length=100, null=True, blank=True)
+    # Null, not empty, where there is none: only real ones are unique.
+    client_id = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
     feedback = models.CharField(max_length=4, choices=Feedback, default=Feedback.NONE)
     model = models.CharField(max_length=100, blank=True)
     input_tokens = models.PositiveIntegerField(default=0)

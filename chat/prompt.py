@@ -14,12 +14,12 @@ from personas.lore import Lorebook, LoreEntry, matching_entries
 from personas.macros import fill_in
 
 INSTRUCTIONS = (
-    "You are {{char}}, talking with {{user}} in a private chat. Stay in character: speak, think and act only as "
-    "{{char}}, never as {{user}}. Answer in the language {{user}} writes in. Use Markdown sparingly; put "
+    "You are {{char}}, talking with {{user}} in a private chat. Stay in character: speak, think and act only "
+    "as {{char}}, never as {{user}}. Answer in the language {{user}} writes in. Use Markdown sparingly; put "
     "actions and thoughts in *asterisks* when they fit the character. Do not mention these instructions."
 )
 OPENING = "[The conversation begins.]"
-CONTINUE = "[Continue your last message exactly where it broke off. Repeat nothing of it, and do not comment on this.]"
+CONTINUE = "[Continue your last message exactly where it broke off, without repeating or announcing it.]"
 # Shares of the budget a part may take before it is cut; what is left belongs to the history.
 PERSONA_SHARE = 0.4
 EXAMPLES_SHARE = 0.15

@@ -55,7 +55,7 @@ class MessageSerializer(Shape):
     status = serializers.ChoiceField(Message.Status.choices)
     code = serializers.CharField(help_text="Why a reply ended other than well; empty otherwise.")
     detail = serializers.CharField(help_text="The same in words, with what it means for the charge.")
-    parent = serializers.UUIDField(allow_null=True)
+    parent: Any = serializers.UUIDField(allow_null=True)
     variant = VariantSerializer()
     attachments = serializers.ListField()
     citations = serializers.ListField()
@@ -133,7 +133,7 @@ class EditSerializer(ClientIdSerializer):
 
 class SendSerializer(EditSerializer):
     attachments = serializers.ListField(required=False)
-    parent = serializers.UUIDField(required=False, allow_null=True)
+    parent: Any = serializers.UUIDField(required=False, allow_null=True)
 
 
 class FeedbackSerializer(StrictSerializer):

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,7 +29,7 @@ class EventStreamRenderer(BaseRenderer):
         return to_json(data).encode()
 
 
-def answer(request: Request, started: Started) -> HttpResponse:
+def answer(request: Request, started: Started) -> HttpResponseBase:
     """The reply under way, in the manner the client asked for."""
     headers = started.rate.headers() if started.rate is not None else {}
     if request.accepted_renderer.media_type == EventStreamRenderer.media_type:

@@ -1,7 +1,8 @@
-from typing import Any, ClassVar
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.renderers import JSONRenderer
@@ -48,7 +49,14 @@ _REPLY = {
 }
 
 
-class SessionListView(IdempotentMixin, APIView):
+class ChatView(APIView):
+    @property
+    def user_id(self) -> UUID:
+        # Nobody gets past the default permission without one.
+        return cast(UUID, self.request.user.pk)
+
+
+class SessionListView(IdempotentMixin, ChatView):
     @extend_schema(
         parameters=[
             OpenApiParameter("q", str, description="Words in titles and messages."),
@@ -60,7 +68,7 @@ class SessionListView(IdempotentMixin, APIView):
     def get(self, request: Request) -> Response:
         """The caller's chats: pinned ones first, then by last message."""
         found = selectors.list_sessions(
-            request.user.pk,
+            self.user_id,
             is_archived=request.query_params.get("archived", "").lower() in {"true", "1"},
             query=request.query_params.get("q", ""),
         )
@@ -74,21 +82,21 @@ class SessionListView(IdempotentMixin, APIView):
     def post(self, request: Request) -> Response:
         """Begin a chat with a persona; its greeting is the first message."""
         data = _valid(NewSessionSerializer, request)
-        session = sessions.create_session(user_id=request.user.pk, persona_id=data["persona"])
+        session = sessions.create_session(user_id=self.user_id, persona_id=data["persona"])
         return Response(payloads.session_payload(session), status=201)
 
 
-class SessionDetailView(APIView):
+class SessionDetailView(ChatView):
     @extend_schema(responses=SessionSerializer)
     def get(self, request: Request, session_id: UUID) -> Response:
-        return Response(payloads.session_payload(selectors.get_session(request.user.pk, session_id)))
+        return Response(payloads.session_payload(selectors.get_session(self.user_id, session_id)))
 
     @extend_schema(request=SessionChangeSerializer, responses=SessionSerializer)
     def patch(self, request: Request, session_id: UUID) -> Response:
         """Rename, pin or archive."""
         data = _valid(SessionChangeSerializer, request)
         session = sessions.update_session(
-            user_id=request.user.pk,
+            user_id=self.user_id,
             session_id=session_id,
             title=data.get("title"),
             is_pinned=data.get("pinned"),
@@ -99,46 +107,44 @@ class SessionDetailView(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, session_id: UUID) -> Response:
         """Delete the chat; a running reply ends first. It can be restored for some days."""
-        sessions.delete_session(user_id=request.user.pk, session_id=session_id)
+        sessions.delete_session(user_id=self.user_id, session_id=session_id)
         return Response(status=204)
 
 
-class SessionRestoreView(APIView):
+class SessionRestoreView(ChatView):
     @extend_schema(request=None, responses=SessionSerializer)
     def post(self, request: Request, session_id: UUID) -> Response:
         """Bring a deleted chat back."""
-        session = sessions.restore_session(user_id=request.user.pk, session_id=session_id)
+        session = sessions.restore_session(user_id=self.user_id, session_id=session_id)
         return Response(payloads.session_payload(session))
 
 
-class SessionExportView(APIView):
+class SessionExportView(ChatView):
     @extend_schema(
         request=ExportSerializer, responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}
     )
     def post(self, request: Request, session_id: UUID) -> HttpResponse:
         """The chat as a file."""
         data = _valid(ExportSerializer, request)
-        file = export.export_session(
-            user_id=request.user.pk, session_id=session_id, file_format=data["format"]
-        )
+        file = export.export_session(user_id=self.user_id, session_id=session_id, file_format=data["format"])
         response = HttpResponse(file.data, content_type=file.content_type)
         response.headers["Content-Disposition"] = file.disposition
         return response
 
 
-class ReplyView(APIView):
+class ReplyView(ChatView):
     """For requests that are answered by a reply: a stream of events, or 202."""
 
-    renderer_classes: ClassVar = [JSONRenderer, streams.EventStreamRenderer]
+    renderer_classes = [JSONRenderer, streams.EventStreamRenderer]
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
         if isinstance(exc, TooManyRequests):
             for name, value in exc.state.headers().items():
                 response.headers[name] = value
         return response
 
-    def answer(self, request: Request, started: Started) -> HttpResponse:
+    def answer(self, request: Request, started: Started) -> HttpResponseBase:
         return streams.answer(request, started)
 
 
@@ -146,7 +152,7 @@ class MessageListView(IdempotentMixin, ReplyView):
     @extend_schema(parameters=_PAGING, responses=page_of(MessageSerializer))
     def get(self, request: Request, session_id: UUID) -> Response:
         """The active branch, newest first."""
-        session = selectors.get_session(request.user.pk, session_id)
+        session = selectors.get_session(self.user_id, session_id)
         cursor = request.query_params.get("cursor", "")
         start = cursors.decode(cursor, UUID)[0] if cursor else None
         page = selectors.list_branch(session, start=start, limit=_page_size(request))
@@ -154,11 +160,11 @@ class MessageListView(IdempotentMixin, ReplyView):
         return _page(request, results, next_cursor=cursors.encode(page.next) if page.next else None)
 
     @extend_schema(request=SendSerializer, responses=_REPLY)
-    def post(self, request: Request, session_id: UUID) -> HttpResponse:
+    def post(self, request: Request, session_id: UUID) -> HttpResponseBase:
         """Send a message and have it answered."""
         data = _valid(SendSerializer, request)
         started = messages.send_message(
-            user_id=request.user.pk,
+            user_id=self.user_id,
             session_id=session_id,
             content=data["content"],
             client_id=data["client_id"],
@@ -170,22 +176,22 @@ class MessageListView(IdempotentMixin, ReplyView):
 
 class RegenerateView(IdempotentMixin, ReplyView):
     @extend_schema(request=ClientIdSerializer, responses=_REPLY)
-    def post(self, request: Request, message_id: UUID) -> HttpResponse:
+    def post(self, request: Request, message_id: UUID) -> HttpResponseBase:
         """Another variant of a reply; a running one is cancelled first."""
         data = _valid(ClientIdSerializer, request)
         started = messages.regenerate_reply(
-            user_id=request.user.pk, message_id=message_id, client_id=data["client_id"]
+            user_id=self.user_id, message_id=message_id, client_id=data["client_id"]
         )
         return self.answer(request, started)
 
 
 class EditView(IdempotentMixin, ReplyView):
     @extend_schema(request=EditSerializer, responses=_REPLY)
-    def post(self, request: Request, message_id: UUID) -> HttpResponse:
+    def post(self, request: Request, message_id: UUID) -> HttpResponseBase:
         """Reword one's message: a new branch beside the old one, with a reply of its own."""
         data = _valid(EditSerializer, request)
         started = messages.edit_message(
-            user_id=request.user.pk,
+            user_id=self.user_id,
             message_id=message_id,
             content=data["content"],
             client_id=data["client_id"],
@@ -195,61 +201,61 @@ class EditView(IdempotentMixin, ReplyView):
 
 class ContinueView(IdempotentMixin, ReplyView):
     @extend_schema(request=ClientIdSerializer, responses=_REPLY)
-    def post(self, request: Request, message_id: UUID) -> HttpResponse:
+    def post(self, request: Request, message_id: UUID) -> HttpResponseBase:
         """Let the last reply go on. The first delta repeats the text so far."""
         data = _valid(ClientIdSerializer, request)
         started = messages.continue_reply(
-            user_id=request.user.pk, message_id=message_id, client_id=data["client_id"]
+            user_id=self.user_id, message_id=message_id, client_id=data["client_id"]
         )
         return self.answer(request, started)
 
 
-class SelectView(APIView):
+class SelectView(ChatView):
     @extend_schema(request=None, responses=SessionSerializer)
     def post(self, request: Request, message_id: UUID) -> Response:
         """Make the branch through this message the active one."""
-        session = messages.select_branch(user_id=request.user.pk, message_id=message_id)
+        session = messages.select_branch(user_id=self.user_id, message_id=message_id)
         return Response(payloads.session_payload(session))
 
 
-class FeedbackView(APIView):
+class FeedbackView(ChatView):
     @extend_schema(request=FeedbackSerializer, responses=MessageSerializer)
     def post(self, request: Request, message_id: UUID) -> Response:
         """Rate a reply."""
         data = _valid(FeedbackSerializer, request)
-        message = messages.rate_message(user_id=request.user.pk, message_id=message_id, rating=data["rating"])
+        message = messages.rate_message(user_id=self.user_id, message_id=message_id, rating=data["rating"])
         return Response(payloads.message_payload(message, selectors.get_variant(message)))
 
 
-class MessageDetailView(APIView):
+class MessageDetailView(ChatView):
     @extend_schema(responses=MessageSerializer)
     def get(self, request: Request, message_id: UUID) -> Response:
-        message = selectors.get_message(request.user.pk, message_id)
+        message = selectors.get_message(self.user_id, message_id)
         return Response(payloads.message_payload(message, selectors.get_variant(message)))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, message_id: UUID) -> Response:
         """Erase the message and everything said after it."""
-        messages.delete_message(user_id=request.user.pk, message_id=message_id)
+        messages.delete_message(user_id=self.user_id, message_id=message_id)
         return Response(status=204)
 
 
-class GenerationDetailView(APIView):
+class GenerationDetailView(ChatView):
     @extend_schema(responses=GenerationSerializer)
     def get(self, request: Request, generation_id: UUID) -> Response:
-        return Response(_generation(selectors.get_generation(request.user.pk, generation_id)))
+        return Response(_generation(selectors.get_generation(self.user_id, generation_id)))
 
 
-class GenerationStopView(APIView):
+class GenerationStopView(ChatView):
     @extend_schema(request=None, responses=GenerationSerializer)
     def post(self, request: Request, generation_id: UUID) -> Response:
         """Stop a reply; what was said is kept and paid for. Stopping twice changes nothing."""
-        generation = stopping.stop_generation(user_id=request.user.pk, generation_id=generation_id)
+        generation = stopping.stop_generation(user_id=self.user_id, generation_id=generation_id)
         return Response(_generation(generation))
 
 
-class GenerationEventsView(APIView):
-    renderer_classes: ClassVar = [streams.EventStreamRenderer, JSONRenderer]
+class GenerationEventsView(ChatView):
+    renderer_classes = [streams.EventStreamRenderer, JSONRenderer]
 
     @extend_schema(
         parameters=[
@@ -261,9 +267,9 @@ class GenerationEventsView(APIView):
             204: OpenApiResponse(description="The client has everything already."),
         },
     )
-    def get(self, request: Request, generation_id: UUID) -> HttpResponse:
+    def get(self, request: Request, generation_id: UUID) -> HttpResponseBase:
         """The events of a reply, running or ended, as server-sent events."""
-        generation = selectors.get_generation(request.user.pk, generation_id)
+        generation = selectors.get_generation(self.user_id, generation_id)
         after = streams.last_event_id(request)
         if not generation.is_live and after > generation.last_seq:
             # Tells an EventSource not to come back.
@@ -271,16 +277,14 @@ class GenerationEventsView(APIView):
         return streams.stream(follow(generation.id, after=after))
 
 
-class SearchView(APIView):
+class SearchView(ChatView):
     @extend_schema(
         parameters=[OpenApiParameter("q", str, required=True), OpenApiParameter("page_size", int)],
         responses=page_of(FoundSerializer),
     )
     def get(self, request: Request) -> Response:
         """Chats by title, and messages by their words, newest first."""
-        found = selectors.search(
-            request.user.pk, request.query_params.get("q", ""), limit=_page_size(request)
-        )
+        found = selectors.search(self.user_id, request.query_params.get("q", ""), limit=_page_size(request))
         results = [
             {
                 "session": payloads.session_payload(result.session),

@@ -18,7 +18,7 @@ _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 class Event:
-    """One event of a reply. `seq` is 0 for the start; the text sent to readers is made once for all of them."""
+    """One event of a reply. `seq` is 0 for the start; its JSON is made once for all readers."""
 
     __slots__ = ("_data", "_json", "is_end", "seq", "text", "type")
 

@@ -128,7 +128,7 @@ class RedisEventLog:
     async def _read(self) -> None:
         failures = 0
         while self._tails:
-            streams: dict[str, str] = {self._bell: self._bell_position, **self._positions}
+            streams: dict[Any, Any] = {self._bell: self._bell_position, **self._positions}
             try:
                 answer = await self._reader.xread(streams, count=_READ_COUNT, block=_BLOCK_MILLISECONDS)
             except _FAILURES as error:
@@ -157,7 +157,7 @@ class RedisEventLog:
 
     async def read_after(self, generation_id: UUID, seq: int) -> list[str]:
         try:
-            entries = await self._writer.xrange(_key(generation_id), min=f"({seq}-0")
+            entries: Any = await self._writer.xrange(_key(generation_id), min=f"({seq}-0")
         except _FAILURES as error:
             logger.warning("event_log_unreadable", error=type(error).__name__)
             return []

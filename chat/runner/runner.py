@@ -165,9 +165,8 @@ class Runner:
             return
         answers = await in_thread(leases.save_progress, owner=self.owner, rows=rows)
         for row in rows:
-            reply = self._replies.get(row.generation_id)
-            if reply is not None:
-                reply.saved_seq = len(row.delta_lengths)
+            if (saved := self._replies.get(row.generation_id)) is not None:
+                saved.saved_seq = len(row.delta_lengths)
         self._obey(answers, {row.generation_id for row in rows})
 
     async def _renew(self) -> None:

@@ -53,7 +53,7 @@ def _as_json(session: ChatSession) -> bytes:
 
 
 def _as_markdown(session: ChatSession) -> str:
-    names = {Message.Role.USER: _("You"), Message.Role.ASSISTANT: session.persona.name}
+    names: dict[str, str] = {Message.Role.USER: _("You"), Message.Role.ASSISTANT: session.persona.name}
     parts = [f"# {_plain(session.title)}", _("A chat with %(name)s") % {"name": _plain(session.persona.name)}]
     for message in selectors.list_whole_branch(session):
         if message.content:

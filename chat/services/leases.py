@@ -117,7 +117,6 @@ def save_result(*, owner: str, progress: Progress, result: Result, receipt: str)
                 "lengths": _array_text(progress.delta_lengths),
                 "outcome": result.outcome,
                 "code": result.code,
-                "code": result.code,
                 "model": result.model,
                 "input_tokens": result.input_tokens,
                 "output_tokens": result.output_tokens,
@@ -217,7 +216,8 @@ RETURNING id, stop_requested_at IS NOT NULL
 
 _SAVE_PROGRESS = """
 WITH d AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(contents)s::text[], %(lengths)s::text[]) AS d(id, content, lengths)
+    SELECT * FROM unnest(%(ids)s::uuid[], %(contents)s::text[], %(lengths)s::text[])
+               AS d(id, content, lengths)
 ), g AS (
     UPDATE chat_generation
        SET delta_lengths = d.lengths::int[], last_seq = cardinality(d.lengths::int[]), heartbeat_at = now(),
@@ -237,8 +237,9 @@ SELECT id, stop FROM g
 _SAVE_RESULT = """
 WITH g AS (
     UPDATE chat_generation
-       SET delta_lengths = %(lengths)s::int[], last_seq = cardinality(%(lengths)s::int[]), outcome = %(outcome)s,
-           code = %(code)s, model = %(model)s, input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
+       SET delta_lengths = %(lengths)s::int[], last_seq = cardinality(%(lengths)s::int[]),
+           outcome = %(outcome)s, code = %(code)s, model = %(model)s,
+           input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
            cached_tokens = %(cached_tokens)s, receipt = %(receipt)s::jsonb,
            first_text_at = CASE WHEN %(content)s = '' THEN NULL ELSE coalesce(first_text_at, now()) END
      WHERE id = %(id)s AND lease_owner = %(owner)s AND status = 'streaming'

@@ -70,7 +70,7 @@ def edit_message(*, user_id: UUID, message_id: object, content: Any, client_id: 
 
 
 def regenerate_reply(*, user_id: UUID, message_id: object, client_id: Any) -> Started:
-    """Another variant of a reply (or a first one to a message that has none), which becomes the active branch.
+    """Another variant of a reply, or a first one to a message that has none; it becomes the active branch.
 
     A running reply of the chat is cancelled first. Raises as `send_message`, and Invalid for a greeting.
     """

@@ -1,4 +1,4 @@
-"""The end of a reply, whatever it was: one state wins, what was used is paid, the rest of the hold returns."""
+"""The end of a reply, whatever it was: one state wins, what was used is paid, the rest returns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -183,14 +183,15 @@ SELECT {", ".join(f"g.{name}" for name in _GENERATION_FIELDS)},
 _SETTLE = """
 WITH g AS (
     UPDATE chat_generation
-       SET status = %(status)s, code = %(code)s, detail = %(detail)s, charge = %(charge)s, finished_at = now(),
-           lease_owner = '', lease_until = NULL
+       SET status = %(status)s, code = %(code)s, detail = %(detail)s, charge = %(charge)s,
+           finished_at = now(), lease_owner = '', lease_until = NULL
      WHERE id = %(id)s AND status IN ('queued', 'streaming')
     RETURNING id
 ), m AS (
     UPDATE chat_message r
        SET status = %(reply_status)s, code = %(reply_code)s, charge = %(reply_charge)s, model = %(model)s,
-           input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s, cached_tokens = %(cached_tokens)s,
+           input_tokens = %(input_tokens)s, output_tokens = %(output_tokens)s,
+           cached_tokens = %(cached_tokens)s,
            search = to_tsvector('simple', left(r.content, 100000)),
            path_tokens = %(tokens)s
              + coalesce((SELECT p.path_tokens FROM chat_message p WHERE p.id = r.parent_id), 0)
