@@ -16,19 +16,20 @@ from billing.api.serializers import (
 )
 from billing.models import LedgerTransaction
 from common.api.pagination import TimeCursorPagination
+from common.http import user_id
 
 
 class WalletView(APIView):
     @extend_schema(responses=WalletSerializer, operation_id="wallet_retrieve")
     def get(self, request: Request) -> Response:
         """Your credits. `available` is what can be spent; what running replies hold is not in it."""
-        return Response(WalletSerializer(selectors.get_wallet(request.user.pk)).data)
+        return Response(WalletSerializer(selectors.get_wallet(user_id(request))).data)
 
 
 class HistoryPagination(TimeCursorPagination):
     """A wallet's transactions are numbered, which is the order of time without ties."""
 
-    ordering = ("-number",)
+    ordering = ("-number",)  # type: ignore[assignment]
 
 
 class TransactionListView(ListAPIView):
@@ -41,7 +42,7 @@ class TransactionListView(ListAPIView):
     def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
-        return selectors.list_transactions(self.request.user.pk)
+        return selectors.list_transactions(user_id(self.request))
 
 
 class CatalogView(APIView):
@@ -63,4 +64,4 @@ class CurrentUsageView(APIView):
     @extend_schema(responses=UsageSerializer, operation_id="usage_current_retrieve")
     def get(self, request: Request) -> Response:
         """Today against your limits. Days begin at midnight in the operator's time zone."""
-        return Response(UsageSerializer(selectors.get_usage(request.user.pk)).data)
+        return Response(UsageSerializer(selectors.get_usage(user_id(request))).data)

@@ -8,7 +8,8 @@ UP = (Path(__file__).parent / "sql" / "0003_money_functions.sql").read_text()
 DOWN = """
 DROP FUNCTION billing_refresh_allowances, billing_set_tier, billing_grant, billing_expire_holds,
     billing_release, billing_capture, billing_settle, billing_reserve, billing_open_wallet,
-    billing_create_wallet, billing_start_day, billing_available, billing_balance, billing_post;
+    billing_lock_wallet, billing_create_wallet, billing_start_day, billing_available, billing_balance,
+    billing_post;
 """
 
 

@@ -96,11 +96,10 @@ END $$;
 -- Locks the user's wallet and answers it with today's allowance in it; NULL where there is no such user.
 -- Days only go forward, and 20 hours lie between two of them, so neither a clock set back nor a changed
 -- time zone gives a second allowance.
-CREATE FUNCTION billing_open_wallet(p_user uuid, p_zone text, p_now timestamptz) RETURNS billing_wallet
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION billing_lock_wallet(p_user uuid, p_zone text, moment timestamptz) RETURNS billing_wallet
+LANGUAGE plpgsql AS $$
 DECLARE
     w billing_wallet;
-    moment timestamptz := coalesce(p_now, clock_timestamp());
     today date := (moment AT TIME ZONE p_zone)::date;
 BEGIN
     SELECT * INTO w FROM billing_wallet WHERE user_id = p_user FOR NO KEY UPDATE;
@@ -118,6 +117,13 @@ BEGIN
     RETURN w;
 END $$;
 
+-- The same for callers who only want to see the wallet.
+CREATE FUNCTION billing_open_wallet(p_user uuid, p_zone text, p_now timestamptz) RETURNS billing_wallet
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    RETURN billing_lock_wallet(p_user, p_zone, coalesce(p_now, clock_timestamp()));
+END $$;
+
 -- Sets p_amount aside. Outcomes: held; replayed (this key's hold, whatever became of it); key_reused (the
 -- key was used for another amount); no_wallet, suspended, message_limit, insufficient.
 CREATE FUNCTION billing_reserve(
@@ -125,7 +131,7 @@ CREATE FUNCTION billing_reserve(
     p_zone text, p_now timestamptz,
     OUT outcome text, OUT hold_id uuid, OUT available bigint, OUT used integer, OUT "limit" integer
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     w billing_wallet;
     h billing_hold;
@@ -134,7 +140,7 @@ DECLARE
     from_bonus bigint;
     from_purchased bigint;
 BEGIN
-    w := billing_open_wallet(p_user, p_zone, moment);
+    w := billing_lock_wallet(p_user, p_zone, moment);
     IF w.user_id IS NULL THEN
         outcome := 'no_wallet';
         RETURN;
@@ -189,7 +195,7 @@ CREATE FUNCTION billing_settle(
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    w billing_wallet := billing_open_wallet(p_hold.user_id, p_zone, p_now);
+    w billing_wallet := billing_lock_wallet(p_hold.user_id, p_zone, p_now);
     from_daily bigint := least(p_charged, p_hold.daily);
     from_bonus bigint := least(p_charged - from_daily, p_hold.bonus);
     from_purchased bigint := p_charged - from_daily - from_bonus;
@@ -228,7 +234,7 @@ CREATE FUNCTION billing_capture(
     OUT outcome text, OUT state text, OUT charged bigint, OUT written_off bigint, OUT available bigint,
     OUT user_id uuid
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     h billing_hold;
     w billing_wallet;
@@ -256,7 +262,7 @@ BEGIN
                 RETURN;
             END IF;
         END IF;
-        w := billing_open_wallet(h.user_id, p_zone, moment);
+        w := billing_lock_wallet(h.user_id, p_zone, moment);
         IF outcome = 'late' THEN
             UPDATE billing_wallet wallet SET last_number = last_number + 1
              WHERE wallet.user_id = h.user_id RETURNING * INTO w;
@@ -279,7 +285,7 @@ CREATE FUNCTION billing_release(
     OUT outcome text, OUT state text, OUT charged bigint, OUT written_off bigint, OUT available bigint,
     OUT user_id uuid
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     h billing_hold;
     moment timestamptz := coalesce(p_now, clock_timestamp());
@@ -297,7 +303,7 @@ BEGIN
             RETURN;
         END IF;
         outcome := 'resolved';
-        available := billing_available(billing_open_wallet(h.user_id, p_zone, moment));
+        available := billing_available(billing_lock_wallet(h.user_id, p_zone, moment));
     END IF;
     state := h.state;
     charged := h.captured;
@@ -309,7 +315,7 @@ END $$;
 -- working on is left for the next round.
 CREATE FUNCTION billing_expire_holds(p_limit integer, p_zone text, p_now timestamptz)
 RETURNS TABLE (hold_id uuid, owner_id uuid, available bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     h billing_hold;
     moment timestamptz := coalesce(p_now, clock_timestamp());
@@ -339,7 +345,7 @@ CREATE FUNCTION billing_grant(
     p_description text, p_actor uuid, p_reason text, p_zone text, p_now timestamptz,
     OUT outcome text, OUT transaction_id uuid, OUT available bigint
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     w billing_wallet;
     earlier billing_ledgertransaction;
@@ -348,7 +354,7 @@ BEGIN
     IF p_bucket NOT IN ('bonus', 'purchased') OR p_amount = 0 THEN
         RAISE EXCEPTION 'nothing can be granted as % %', p_amount, p_bucket USING ERRCODE = 'check_violation';
     END IF;
-    w := billing_open_wallet(p_user, p_zone, p_now);
+    w := billing_lock_wallet(p_user, p_zone, coalesce(p_now, clock_timestamp()));
     IF w.user_id IS NULL THEN
         outcome := 'no_wallet';
         RETURN;
@@ -385,9 +391,9 @@ END $$;
 -- is added, so going down and up again adds nothing. Answers NULL where there is no such user.
 CREATE FUNCTION billing_set_tier(p_user uuid, p_tier text, p_actor uuid, p_reason text, p_zone text, p_now timestamptz)
 RETURNS billing_wallet
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-    w billing_wallet := billing_open_wallet(p_user, p_zone, p_now);
+    w billing_wallet := billing_lock_wallet(p_user, p_zone, coalesce(p_now, clock_timestamp()));
     raise_by bigint;
 BEGIN
     IF w.user_id IS NULL THEN
@@ -415,7 +421,7 @@ CREATE FUNCTION billing_refresh_allowances(
     p_after uuid, p_used_since date, p_limit integer, p_zone text, p_now timestamptz,
     OUT seen integer, OUT opened integer, OUT last_id uuid
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     w billing_wallet;
     moment timestamptz := coalesce(p_now, clock_timestamp());
@@ -432,7 +438,7 @@ BEGIN
     LOOP
         seen := seen + 1;
         last_id := w.user_id;
-        opened := opened + ((billing_open_wallet(w.user_id, p_zone, moment)).day > w.day)::int;
+        opened := opened + ((billing_lock_wallet(w.user_id, p_zone, moment)).day > w.day)::int;
     END LOOP;
 END $$;
 

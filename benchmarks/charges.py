@@ -1,0 +1,284 @@
+"""Charges a second through the services against pgbench doing the same writes in the same database.
+
+A charge is a hold and its capture, each one statement in a transaction of its own.
+`python -m benchmarks.charges [--wallets 10000] [--seconds 2] [--rounds 5]`
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+DATABASE = "parlor_bench_charges"
+CLIENTS = 8
+AMOUNT = 23_400
+SYNC_TARGET = 0.33
+ASYNC_TARGET = 0.25
+
+# What the SQL functions write, in two plain statements: the most this database can do.
+PLAIN = """
+\\set n random(1, {wallets})
+WITH hold AS (
+    INSERT INTO billing_hold (id, user_id, key, reference, state, daily, bonus, purchased, day, captured,
+                              written_off, counts_message, created_at, expires_at, reason)
+    SELECT uuidv7(), user_id, gen_random_uuid()::text, 'bench', 'held', 0, 0, 2 * {amount}, day, 0, 0, false,
+           now(), now() + interval '15 minutes', ''
+      FROM billing_wallet
+     WHERE user_id = bench_user(:n) AND purchased_balance - purchased_held >= 2 * {amount}
+    RETURNING id, user_id)
+UPDATE billing_wallet SET purchased_held = purchased_held + 2 * {amount}
+  FROM hold WHERE billing_wallet.user_id = hold.user_id
+RETURNING hold.id::text AS hold_id \\gset
+WITH hold AS (
+    UPDATE billing_hold SET state = 'captured', captured = {amount}, resolved_at = now()
+     WHERE id = :hold_id::uuid AND state = 'held' RETURNING id, user_id, purchased),
+wallet AS (
+    UPDATE billing_wallet SET purchased_held = purchased_held - hold.purchased,
+           purchased_balance = purchased_balance - {amount}, last_number = last_number + 1
+      FROM hold WHERE billing_wallet.user_id = hold.user_id
+    RETURNING billing_wallet.user_id, last_number, daily_balance + bonus_balance + purchased_balance AS balance),
+booked AS (
+    INSERT INTO billing_ledgertransaction (id, user_id, number, kind, key, amount, balance_after, reference,
+                                           description, details, reason)
+    SELECT uuidv7(), wallet.user_id, last_number, 'charge', 'charge:' || :hold_id, -{amount}, balance, 'bench',
+           'Bench', '{{"model": "bench", "input_tokens": 200, "output_tokens": 34}}', ''
+      FROM wallet RETURNING id, user_id)
+INSERT INTO billing_ledgerentry (transaction_id, account_id, direction, amount)
+SELECT booked.id, account.id, side.direction, {amount}
+  FROM booked
+  JOIN (VALUES ('purchased', -1), ('revenue', 1)) AS side (name, direction) ON true
+  JOIN billing_ledgeraccount account
+    ON account.name = side.name
+   AND (account.user_id = booked.user_id OR account.user_id IS NULL);
+"""
+FUNCTIONS = """
+\\set n random(1, {wallets})
+SELECT hold_id::text FROM billing_reserve(
+    bench_user(:n), 2 * {amount}, 'bench', gen_random_uuid()::text, interval '15 minutes', false, 'UTC', NULL) \\gset
+SELECT outcome FROM billing_capture(
+    :hold_id::uuid, {amount}, 'bench', 'Bench',
+    '{{"model": "bench", "input_tokens": 200, "output_tokens": 34}}', 'UTC', NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    name: str
+    value: float
+    limit: float
+    target: float
+
+    def __str__(self) -> str:
+        ratio = self.value / self.limit
+        missed = "" if ratio >= self.target else f", MISSED: target {self.target:.2f}"
+        return f"{self.name}: {self.value:.0f} (limit {self.limit:.0f}, ratio {ratio:.2f}{missed})"
+
+
+def run(*, wallets: int = 10_000, seconds: float = 2.0, rounds: int = 5) -> Iterator[Result]:
+    """Measure in a database of its own, which is dropped afterwards.
+
+    Everything is measured once a round, so that a noisy minute of the machine falls on all of it.
+    """
+    with _database(wallets), _sockets_loop():
+        measures: dict[str, Callable[[], float]] = {
+            "plain": lambda: _pgbench(PLAIN, wallets, seconds),
+            "functions": lambda: _pgbench(FUNCTIONS, wallets, seconds),
+            "sync": lambda: _sync_rate(wallets, seconds),
+            "async": lambda: asyncio.run(_async_rate(wallets, seconds)),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in measures}
+        for _round in range(rounds):
+            for name, measure in measures.items():
+                rates[name].append(measure())
+        _check()
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    yield Result("charges a second by the SQL functions alone", middle["functions"], middle["plain"], 0)
+    yield Result("charges a second, sync threads", middle["sync"], middle["plain"], SYNC_TARGET)
+    yield Result("charges a second, async", middle["async"], middle["plain"], ASYNC_TARGET)
+
+
+def _charge(wallets: int) -> None:
+    from billing.services import holds
+    from common.ids import uuid7
+
+    user_id = _user_id(random.randint(1, wallets))
+    hold = holds.reserve_credits(user_id=user_id, amount=2 * AMOUNT, reference="bench", key=str(uuid7()))
+    holds.capture_hold(
+        hold_id=hold.hold_id,
+        amount=AMOUNT,
+        reference="bench",
+        description="Bench",
+        details={"model": "bench", "input_tokens": 200, "output_tokens": 34},
+    )
+
+
+def _sync_rate(wallets: int, seconds: float) -> float:
+    def work() -> int:
+        done = 0
+        while time.perf_counter() < deadline:
+            _charge(wallets)
+            done += 1
+        connection.close()
+        return done
+
+    from django.db import connection
+
+    started = time.perf_counter()
+    deadline = started + seconds
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        total = sum(future.result() for future in [pool.submit(work) for _ in range(CLIENTS)])
+    return total / (time.perf_counter() - started)
+
+
+async def _async_rate(wallets: int, seconds: float) -> float:
+    from common import db
+
+    async def work() -> int:
+        done = 0
+        while time.perf_counter() < deadline:
+            await db.in_thread(_charge, wallets)
+            done += 1
+        return done
+
+    started = time.perf_counter()
+    deadline = started + seconds
+    total = sum(await asyncio.gather(*(work() for _ in range(CLIENTS))))
+    elapsed = time.perf_counter() - started
+    db.close_thread_pool()
+    return total / elapsed
+
+
+@contextmanager
+def _sockets_loop() -> Iterator[None]:
+    """A loop that carries signals to sockets, as every web process has one."""
+    from common import realtime
+
+    async def become_home() -> None:
+        realtime.use_running_loop()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(become_home(), loop).result()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _check() -> None:
+    from billing import invariants
+
+    violations = invariants.find_violations()
+    if violations:
+        raise RuntimeError(f"the ledger is wrong after the benchmark: {violations}")
+
+
+def _user_id(number: int) -> UUID:
+    return UUID(f"00000000-0000-7000-8000-{number:012d}")
+
+
+@contextmanager
+def _database(wallets: int) -> Iterator[None]:
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connection
+    from psycopg import sql
+
+    from config.embedded import postgres
+
+    cluster = postgres.ensure_running(settings.DATA_DIR)
+    name = sql.Identifier(DATABASE)
+    with cluster.connect() as admin:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(postgres.OWNER_ROLE))
+        )
+    options = connection.settings_dict["OPTIONS"]
+    pool = options.pop("pool", None)
+    original = dict(connection.settings_dict)
+    try:
+        connection.settings_dict.update(cluster.connection(postgres.OWNER_ROLE), NAME=DATABASE)
+        call_command("migrate", verbosity=0)
+        connection.close()
+        with cluster.connect(DATABASE) as admin:
+            admin.execute("SET synchronous_commit = off")
+            admin.execute(_USERS.format(wallets, wallets))
+            admin.execute("VACUUM ANALYZE")
+        connection.settings_dict.update(cluster.connection(postgres.APP_ROLE), NAME=DATABASE)
+        options["pool"] = pool or {"min_size": 2, "max_size": 24, "timeout": 10}
+        yield
+    finally:
+        connection.close_pool()
+        connection.settings_dict.update(original)
+        with cluster.connect() as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+_USERS = """
+CREATE FUNCTION bench_user(bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS
+    $$ SELECT ('00000000-0000-7000-8000-' || lpad($1::text, 12, '0'))::uuid $$;
+INSERT INTO accounts_user (id, password, is_superuser, is_staff, is_active, display_name, pronouns, locale,
+                           time_zone, avatar_key, session_epoch, created_at)
+SELECT bench_user(n), '', false, false, true, 'Bench', '', '', '', '', 0, now() FROM generate_series(1, {}) n;
+SELECT count(billing_grant(bench_user(n), 'purchased', 1000000000000, 'grant', 'grants', 'bench:' || n, '', '', NULL,
+                           'bench', 'UTC', NULL)) FROM generate_series(1, {}) n;
+"""
+
+
+def _pgbench(script: str, wallets: int, seconds: float) -> float:
+    from django.conf import settings
+
+    from config.embedded import postgres
+
+    cluster = postgres.load_cluster(settings.DATA_DIR)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script.format(wallets=wallets, amount=AMOUNT))
+        file.flush()
+        done = subprocess.run(
+            [
+                postgres.binary("pgbench"),
+                *("--no-vacuum", "--protocol", "prepared", "--file", file.name),
+                *("--client", str(CLIENTS), "--jobs", "2", "--time", str(max(1, round(seconds)))),
+                *("--host", "127.0.0.1", "--port", str(cluster.port), "--username", "postgres", DATABASE),
+            ],
+            env={**os.environ, "PGPASSWORD": cluster.superuser_password},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    rate = re.search(r"tps = ([0-9.]+)", done.stdout)
+    if done.returncode or rate is None:
+        raise RuntimeError(done.stderr[-2000:])
+    return float(rate[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wallets", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    for result in run(wallets=options.wallets, seconds=options.seconds, rounds=options.rounds):
+        print(result, flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+    import django
+
+    django.setup()
+    main()

@@ -1,0 +1,1 @@
+from billing.admin import catalogue, ledger, wallets  # noqa: F401 - registers them

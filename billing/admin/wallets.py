@@ -1,0 +1,215 @@
+from typing import Any
+from uuid import UUID, uuid4
+
+from django import forms
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.dataclasses import ActionDialog
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from accounts.dialogs import ReasonForm, ask_reason, finish
+from billing.admin.fields import CreditsFormField
+from billing.admin.tables import SearchedByKey
+from billing.models import MAX_AMOUNT, Bucket, Tier, Wallet
+from billing.services import adjustments, allowance
+from common.credits import MICRO, format_credits
+from common.errors import DomainError
+from common.http import user_id
+from common.ids import parse_uuid
+
+
+class AdjustmentForm(ReasonForm):
+    amount = CreditsFormField(
+        label=_("Credits"),
+        min_value=-MAX_AMOUNT // MICRO,
+        help_text=_("With a minus sign they are taken away, at most what is there."),
+    )
+    bucket = forms.ChoiceField(
+        label=_("Bucket"),
+        choices=[(Bucket.BONUS, Bucket.BONUS.label), (Bucket.PURCHASED, Bucket.PURCHASED.label)],
+        widget=UnfoldAdminSelectWidget,
+    )
+    # Made up when the form is shown, so that sending it twice adjusts once.
+    token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+    field_order = ["amount", "bucket", "reason", "token"]
+
+
+class TierForm(ReasonForm):
+    tier = forms.ModelChoiceField(
+        label=_("Tier"), queryset=Tier.objects.order_by("position"), widget=UnfoldAdminSelectWidget
+    )
+    field_order = ["tier", "reason"]
+
+
+@admin.register(Wallet)
+class WalletAdmin(SearchedByKey):
+    list_display = ["user", "tier", "balance_shown", "held_shown", "day", "used_on", "suspended_at"]
+    list_filter = ["tier", ("suspended_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["user", "tier"]
+    ordering = ["-user_id"]
+    fields = [
+        "user",
+        "tier",
+        ("daily_shown", "bonus_shown", "purchased_shown"),
+        ("balance_shown", "held_shown"),
+        ("day", "messages_used", "used_on"),
+        ("last_number", "created_at", "suspended_at"),
+    ]
+    actions_detail = ["adjust", "change_tier", "suspend", "resume"]
+    actions_list = ["refresh_allowances"]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        identity = parse_uuid(term)
+        if identity is not None:
+            return queryset.filter(pk=identity), False
+        return queryset.filter(user__email=term.lower()), False
+
+    @display(description=_("balance"))
+    def balance_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.balance)
+
+    @display(description=_("held"))
+    def held_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.held)
+
+    @display(description=_("daily"))
+    def daily_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.daily_balance)
+
+    @display(description=_("bonus"))
+    def bonus_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.bonus_balance)
+
+    @display(description=_("purchased"))
+    def purchased_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.purchased_balance)
+
+    def has_adjust_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.adjust_wallet")
+
+    def has_suspend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.suspend_wallet")
+
+    def has_refresh_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.refresh_allowance")
+
+    @action(
+        description=_("Adjust credits"),
+        icon="add_card",
+        permissions=["adjust"],
+        dialog=ActionDialog(
+            title=_("Adjust the credits of this wallet"),
+            description=_("It becomes a transaction of its own, with your name and reason."),
+            form_class=AdjustmentForm,
+            form_submit_text=_("Adjust"),
+        ),
+    )
+    def adjust(self, request: HttpRequest, form: AdjustmentForm, object_id: str) -> HttpResponse:
+        data = form.cleaned_data
+        try:
+            posting = adjustments.adjust_credits(
+                user_id=_owner_id(object_id),
+                amount=data["amount"],
+                bucket=Bucket(data["bucket"]),
+                reason=data["reason"],
+                actor_id=user_id(request),
+                token=str(data["token"]),
+            )
+        except DomainError as error:
+            return finish(request, _wallet_url(object_id), error=error)
+        done = _("The wallet can now spend %(credits)s credits.") if posting.applied else _("Done before.")
+        return finish(
+            request, _wallet_url(object_id), done=done % {"credits": format_credits(posting.available)}
+        )
+
+    @action(
+        description=_("Change tier"),
+        icon="stairs",
+        permissions=["adjust"],
+        dialog=ActionDialog(
+            title=_("Change the tier of this user"),
+            description=_("A larger daily allowance counts from today."),
+            form_class=TierForm,
+            form_submit_text=_("Change"),
+        ),
+    )
+    def change_tier(self, request: HttpRequest, form: TierForm, object_id: str) -> HttpResponse:
+        data = form.cleaned_data
+        try:
+            adjustments.set_tier(
+                user_id=_owner_id(object_id),
+                tier=data["tier"].slug,
+                reason=data["reason"],
+                actor_id=user_id(request),
+            )
+        except DomainError as error:
+            return finish(request, _wallet_url(object_id), error=error)
+        return finish(request, _wallet_url(object_id), done=_("The tier is changed."))
+
+    @action(
+        description=_("Suspend"),
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["suspend"],
+        dialog=ask_reason(
+            _("Suspend this wallet?"), _("Nothing can be spent until it is resumed."), _("Suspend")
+        ),
+    )
+    def suspend(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        adjustments.suspend_wallet(
+            user_id=_owner_id(object_id), reason=form.cleaned_data["reason"], actor_id=user_id(request)
+        )
+        return finish(request, _wallet_url(object_id), done=_("The wallet is suspended."))
+
+    @action(
+        description=_("Resume"),
+        icon="play_arrow",
+        permissions=["suspend"],
+        dialog=ask_reason(_("Resume this wallet?"), "", _("Resume")),
+    )
+    def resume(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        adjustments.resume_wallet(
+            user_id=_owner_id(object_id), reason=form.cleaned_data["reason"], actor_id=user_id(request)
+        )
+        return finish(request, _wallet_url(object_id), done=_("The wallet can spend again."))
+
+    @action(
+        description=_("Refresh daily credits"),
+        icon="update",
+        permissions=["refresh"],
+        dialog=ActionDialog(
+            title=_("Refresh the daily credits of everybody now?"),
+            description=_("Who has today's allowance already gets nothing twice."),
+            form_class=None,
+            form_submit_text=_("Refresh"),
+        ),
+    )
+    def refresh_allowances(self, request: HttpRequest, form: Any) -> HttpResponse:
+        refresh = allowance.refresh_allowances()
+        done = ngettext(
+            "%(count)s wallet was opened for today.",
+            "%(count)s wallets were opened for today.",
+            refresh.opened,
+        )
+        return finish(
+            request, reverse("admin:billing_wallet_changelist"), done=done % {"count": refresh.opened}
+        )
+
+
+def _owner_id(object_id: str) -> UUID:
+    owner_id = parse_uuid(object_id)
+    if owner_id is None:
+        raise Http404
+    return owner_id
+
+
+def _wallet_url(object_id: str) -> str:
+    return reverse("admin:billing_wallet_change", args=[object_id])
