@@ -40,10 +40,19 @@ class UserPreferencesMiddleware:
 
 
 def _prefer(user: User, preferences: ExitStack) -> None:
-    if user.locale and translation.check_for_language(user.locale):
-        preferences.enter_context(translation.override(user.locale))
+    language = _page_language(user.locale)
+    if language:
+        preferences.enter_context(translation.override(language))
     if user.time_zone:
         preferences.enter_context(timezone.override(ZoneInfo(user.time_zone)))
+
+
+def _page_language(locale: str) -> str:
+    """The nearest language we have pages in; Django itself knows more, which would give mixed pages."""
+    try:
+        return translation.get_supported_language_variant(locale.lower()) if locale else ""
+    except LookupError:
+        return ""
 
 
 class DeviceActivityMiddleware:

@@ -228,6 +228,28 @@ def test_pages_show_times_in_the_users_own_zone_and_the_api_in_utc(api_client: C
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("languages", "locale", "shown"),
+    [
+        (["en", "fi"], "fi", "fi"),
+        (["en", "pt"], "pt-BR", "pt"),
+        (["en"], "fi", "en"),
+        (["en", "fi"], "xx-yy", "en"),
+        (["en", "fi"], "", "en"),
+    ],
+)
+def test_pages_are_in_the_users_language_where_we_have_it(
+    settings: Any, languages: list[str], locale: str, shown: str
+) -> None:
+    settings.LANGUAGES = [(code, code) for code in languages]
+    client = signed_in_browser(make_user(locale=locale).email)
+
+    page = client.get(PROFILE)
+
+    assert f'<html lang="{shown}"' in page.content.decode()
+
+
+@pytest.mark.django_db
 def test_the_time_a_device_was_last_used_is_noted_sparingly() -> None:
     client = signed_in_browser(make_user().email)
     long_ago = timezone.now() - timedelta(days=1)
