@@ -1,4 +1,4 @@
-"""Several web processes on one socket: starts them, replaces one that died, and passes the signal to stop on."""
+"""Several web processes on one socket: started, replaced when one dies, and told to stop together."""
 
 import os
 import signal

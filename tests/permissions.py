@@ -1,4 +1,4 @@
-"""Who may do what, one row per route and method. A route without a row fails the build (`test_permissions.py`).
+"""Who may do what, one row per route and method; `test_permissions.py` fails on a route without a row.
 
 `access` is one of
   public      everybody

@@ -66,7 +66,7 @@ def test_every_setting_of_ours_is_used() -> None:
         "MAILBOX_",
         "DATABASE_THREADS",
     )
-    ours = [name for name in re.findall(r"^([A-Z][A-Z0-9_]+)(?::[^=]+)? =", base, re.MULTILINE)]
+    ours: list[str] = re.findall(r"^([A-Z][A-Z0-9_]+)(?::[^=]+)? =", base, re.MULTILINE)
     code = "\n".join(path.read_text() for path in SOURCES if "settings" not in path.parts)
     assert [name for name in ours if name.startswith(prefixes) and f"settings.{name}" not in code] == []
 

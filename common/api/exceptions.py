@@ -1,6 +1,6 @@
 """Every error of the API becomes one shape: `application/problem+json` with a stable code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -56,30 +56,36 @@ def problem_json(
 
 
 def as_domain_error(error: Exception) -> errors.DomainError | None:
-    match error:
-        case errors.DomainError():
-            return error
-        case exceptions.ValidationError():
-            return errors.Invalid(fields=list(_field_errors(error.get_full_details())))
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return errors.NotAuthenticated(error.detail)
-        case Http404() | exceptions.NotFound():
-            return errors.NotFound()
-        case DjangoPermissionDenied() | exceptions.PermissionDenied():
-            return errors.PermissionDenied()
-        case exceptions.Throttled():
-            return errors.RateLimited(retry_after=max(1, round(getattr(error, "wait", None) or 1)))
-        case exceptions.UnsupportedMediaType():
-            return errors.UnsupportedMedia(error.detail)
-        case exceptions.ParseError():
-            return Malformed(error.detail)
-        case exceptions.MethodNotAllowed():
-            return MethodNotAllowed()
-        case exceptions.NotAcceptable():
-            return NotAcceptable()
-        case RequestDataTooBig() | TooManyFieldsSent():
-            return errors.PayloadTooLarge()
+    if isinstance(error, errors.DomainError):
+        return error
+    for kinds, translate in _TRANSLATIONS:
+        if isinstance(error, kinds):
+            return translate(error)
     return None
+
+
+# The first match counts, so the particular stand before the general.
+_TRANSLATIONS: list[tuple[tuple[type[Exception], ...], Callable[[Any], errors.DomainError]]] = [
+    (
+        (exceptions.ValidationError,),
+        lambda error: errors.Invalid(fields=list(_field_errors(error.get_full_details()))),
+    ),
+    (
+        (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),
+        lambda error: errors.NotAuthenticated(error.detail),
+    ),
+    ((Http404, exceptions.NotFound), lambda error: errors.NotFound()),
+    ((DjangoPermissionDenied, exceptions.PermissionDenied), lambda error: errors.PermissionDenied()),
+    (
+        (exceptions.Throttled,),
+        lambda error: errors.RateLimited(retry_after=max(1, round(getattr(error, "wait", None) or 1))),
+    ),
+    ((exceptions.UnsupportedMediaType,), lambda error: errors.UnsupportedMedia(error.detail)),
+    ((exceptions.ParseError,), lambda error: Malformed(error.detail)),
+    ((exceptions.MethodNotAllowed,), lambda error: MethodNotAllowed()),
+    ((exceptions.NotAcceptable,), lambda error: NotAcceptable()),
+    ((RequestDataTooBig, TooManyFieldsSent), lambda error: errors.PayloadTooLarge()),
+]
 
 
 def _field_errors(details: Any, path: str = "") -> Iterator[errors.FieldError]:

@@ -1,7 +1,5 @@
-from collections.abc import Iterator
-
 import pytest
-from celery import current_app, shared_task
+from celery import shared_task
 from django.db import connection, transaction
 
 from common import jobs
@@ -20,10 +18,8 @@ def note(*, text: str, **kwargs: object) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
+def _empty() -> None:
     ran.clear()
-    current_app.conf.task_always_eager = True
-    yield
 
 
 def test_runs_after_the_transaction_commits() -> None:
@@ -35,9 +31,9 @@ def test_runs_after_the_transaction_commits() -> None:
 
 
 def test_nothing_is_promised_when_the_transaction_rolls_back() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         jobs.enqueue("common.tests.note", text="a")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert ran == []
     assert OutboxMessage.objects.count() == 0
 
@@ -62,7 +58,8 @@ def test_a_failed_task_is_tried_again_by_the_sweep() -> None:
     assert (message.attempts, message.last_error) == (1, "ValueError: no")
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE common_outboxmessage SET available_at = now() - interval '1 s', kwargs = '{\"text\": \"b\"}'"
+            "UPDATE common_outboxmessage"
+            " SET available_at = now() - interval '1 s', kwargs = jsonb_build_object('text', 'b')"
         )
     assert jobs.run_due_messages() == 1
     assert ran == ["b"]

@@ -143,7 +143,7 @@ if REDIS_URL:
         }
     }
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = {"visibility_timeout": 3600}
     CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -216,7 +216,7 @@ ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINU
 ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 USERSESSIONS_ADAPTER = "accounts.adapters.UserSessionsAdapter"
-HEADLESS_TOKEN_STRATEGY = "accounts.headless.TokenStrategy"
+HEADLESS_TOKEN_STRATEGY = "accounts.headless.TokenStrategy"  # noqa: S105
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.integer("ACCOUNTS_ACCESS_TOKEN_SECONDS", 300, minimum=10)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=30).total_seconds())
 HEADLESS_JWT_AUTHORIZATION_HEADER_SCHEME = "Bearer"
