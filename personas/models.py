@@ -191,6 +191,7 @@ class Persona(TimestampedModel):
         permissions = [("hide_persona", "Can take a persona down")]
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="persona_name_present"),
+            models.CheckConstraint(condition=Q(slug__regex=r"^[a-zA-Z0-9_-]+$"), name="persona_slug_simple"),
             models.CheckConstraint(
                 condition=Q(rating__in=["everyone", "teen", "mature"]), name="persona_rating_known"
             ),

@@ -267,7 +267,7 @@ class AvatarView(PersonaView):
         """The same as PUT, for clients that send files only so."""
         return self.put(request, persona_id)
 
-    @extend_schema(responses=PersonaSerializer)
+    @extend_schema(responses={200: PersonaSerializer})
     def delete(self, request: Request, persona_id: UUID) -> Response:
         """Back to the drawn initial."""
         portraits.remove_portrait(user_id=self.user_id, persona_id=persona_id)

@@ -384,6 +384,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="persona",
             constraint=models.CheckConstraint(
+                condition=models.Q(("slug__regex", "^[a-zA-Z0-9_-]+$")), name="persona_slug_simple"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="persona",
+            constraint=models.CheckConstraint(
                 condition=models.Q(("name", ""), _negated=True), name="persona_name_present"
             ),
         ),
