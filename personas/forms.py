@@ -213,6 +213,35 @@ class PersonaForm(forms.Form):
             field.choices = [*choices, (value, value)]
 
 
+class LoreEntryForm(forms.Form):
+    """One entry of a lorebook; what a card brought beside these fields stays with it."""
+
+    name = forms.CharField(label=_("Title"), required=False, max_length=200)
+    keys = forms.CharField(
+        label=_("Words that bring it up"),
+        required=False,
+        max_length=2000,
+        help_text=_("Separated by commas; in any case."),
+    )
+    content = LongTextField(
+        label=_("What the persona then knows"),
+        rows=4,
+        help_text=_("Enters the prompt when one of the words comes up."),
+    )
+    constant = forms.BooleanField(label=_("Always known, whatever is said"), required=False)
+    enabled = forms.BooleanField(label=_("In use"), required=False, initial=True)
+
+    def clean_keys(self) -> list[str]:
+        return [key.strip() for key in self.cleaned_data["keys"].split(",") if key.strip()]
+
+    def add_domain_error(self, error: DomainError) -> None:
+        for problem in error.fields:
+            field = problem.field.rpartition(".")[2]
+            self.add_error(field if field in self.fields else None, problem.detail)
+        if not error.fields:
+            self.add_error(None, str(error.detail))
+
+
 class CardImportForm(forms.Form):
     file = forms.FileField(
         label=_("Character card"),

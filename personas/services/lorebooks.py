@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import PayloadTooLarge
+from common.errors import NotFound, PayloadTooLarge
 from personas import lore, selectors
 from personas.cards.document import check_tree, dump_document
 from personas.cards.limits import MAX_JSON_BYTES
@@ -15,6 +15,32 @@ from personas.cards.limits import MAX_JSON_BYTES
 def get_lorebook(*, user_id: UUID, persona_id: UUID) -> lore.Lorebook:
     """The owner's view of it, an empty one where there is none; raises NotFound."""
     return selectors.get_own_persona(user_id, persona_id).lorebook or lore.empty_lorebook()
+
+
+def save_entry(*, user_id: UUID, persona_id: UUID, index: int | None, entry: dict[str, Any]) -> lore.Lorebook:
+    """Set the given fields of the entry at `index`, or add one at the end for None; its other fields stay.
+
+    Raises NotFound also where there is no such entry, and Invalid and PayloadTooLarge as put_lorebook.
+    """
+    with transaction.atomic():
+        book, entries = _entries_for_update(user_id, persona_id)
+        if index is None:
+            entries.append(entry)
+        elif index < len(entries):
+            entries[index] = {**entries[index], **entry}
+        else:
+            raise NotFound
+        return put_lorebook(user_id=user_id, persona_id=persona_id, lorebook={**book, "entries": entries})
+
+
+def delete_entry(*, user_id: UUID, persona_id: UUID, index: int) -> lore.Lorebook:
+    """Raises NotFound where there is no such entry."""
+    with transaction.atomic():
+        book, entries = _entries_for_update(user_id, persona_id)
+        if index >= len(entries):
+            raise NotFound
+        del entries[index]
+        return put_lorebook(user_id=user_id, persona_id=persona_id, lorebook={**book, "entries": entries})
 
 
 def put_lorebook(*, user_id: UUID, persona_id: UUID, lorebook: Any) -> lore.Lorebook:
@@ -28,3 +54,8 @@ def put_lorebook(*, user_id: UUID, persona_id: UUID, lorebook: Any) -> lore.Lore
         persona.lorebook = book if book != lore.empty_lorebook() else None
         persona.save(update_fields=["lorebook"])
     return book
+
+
+def _entries_for_update(user_id: UUID, persona_id: UUID) -> tuple[lore.Lorebook, list[dict[str, Any]]]:
+    book = selectors.own_persona_for_update(user_id, persona_id).lorebook or lore.empty_lorebook()
+    return book, list(book["entries"])
