@@ -208,9 +208,11 @@ class Wallet(models.Model):
     bonus_held = models.BigIntegerField(_("bonus, held"), default=0)
     purchased_balance = models.BigIntegerField(_("purchased"), default=0)
     purchased_held = models.BigIntegerField(_("purchased, held"), default=0)
-    # The operator's day whose allowance is in the wallet, and the moment it is taken to have begun.
+    # The operator's day whose allowance is in the wallet, and when the next one may be given.
     day = models.DateField(_("day"))
-    day_started_at = models.DateTimeField(_("day began at"))
+    day_zone = models.CharField(_("time zone of the day"), max_length=64)
+    opened_at = models.DateTimeField(_("day opened at"))
+    next_day_at = models.DateTimeField(_("next day begins at"))
     daily_granted = models.BigIntegerField(_("granted today"), default=0)
     messages_used = models.IntegerField(_("messages today"), default=0)
     used_on = models.DateField(_("last used on"), null=True)

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Prefetch, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -26,7 +27,7 @@ from billing.models import (
 )
 from common.credits import format_credits
 
-# The SQL functions keep this distance between two days of a wallet.
+# The SQL functions keep this distance between two days when the operator's time zone was changed.
 _SHORTEST_DAY = timedelta(hours=20)
 # Prompt and answer of an ordinary turn, for somebody who has not talked yet.
 _USUAL_REPLY_TOKENS = 1_500
@@ -247,8 +248,10 @@ def _is_over(wallet: Wallet, now: datetime) -> bool:
 
 
 def _next_day_starts_at(wallet: Wallet) -> datetime:
+    if wallet.day_zone == settings.TIME_ZONE:
+        return wallet.next_day_at
     midnight = timezone.make_aware(datetime.combine(wallet.day + timedelta(days=1), time.min))
-    return max(midnight, wallet.day_started_at + _SHORTEST_DAY)
+    return max(midnight, wallet.opened_at + _SHORTEST_DAY)
 
 
 # The tier of somebody who has no wallet yet is the first one.

@@ -26,7 +26,7 @@ def use_role(role: str) -> None:
 
 def remember_seed_rows() -> None:
     """Copy what the migrations put into the tables, so that it can be put back after a test."""
-    with _superuser() as admin:
+    with as_superuser() as admin:
         admin.execute("CREATE SCHEMA seed")
         for table in _tables(admin):
             if admin.execute(
@@ -42,14 +42,14 @@ def remember_seed_rows() -> None:
 
 def restore_seed_rows() -> None:
     """Empty every table and put the migrations' rows back, past triggers and foreign keys."""
-    with _superuser() as admin:
+    with as_superuser() as admin:
         admin.execute("SET session_replication_role = replica")
         admin.execute(_restore_statement(str(connection.settings_dict["NAME"])))
 
 
 @cache
 def _restore_statement(database: str) -> sql.Composed:
-    with _superuser() as admin:
+    with as_superuser() as admin:
         seeded = {
             row[0] for row in admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'seed'")
         }
@@ -79,6 +79,7 @@ def _tables(admin: psycopg.Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _superuser() -> psycopg.Connection:
+def as_superuser() -> psycopg.Connection:
+    """A connection past every grant, for what only somebody with the keys to the server could do."""
     cluster = postgres.load_cluster(settings.DATA_DIR)
     return cluster.connect(database=str(connection.settings_dict["NAME"]))

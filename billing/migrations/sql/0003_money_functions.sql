@@ -46,18 +46,25 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- Begins a new day in a locked wallet: what is left of the old allowance lapses (held parts wait for their
--- holds), the new one is granted. The key makes a second allowance for a user and day impossible.
-CREATE FUNCTION billing_start_day(p_wallet billing_wallet, p_day date, p_started_at timestamptz)
+-- holds), the new one is granted. The key makes a second allowance for a user and day impossible. The next
+-- day begins at midnight; after a change of the zone, not within 20 hours of this moment.
+CREATE FUNCTION billing_start_day(p_wallet billing_wallet, p_day date, p_zone text, moment timestamptz)
 RETURNS billing_wallet
 LANGUAGE plpgsql AS $$
 DECLARE
     w billing_wallet;
     lapsed bigint := p_wallet.daily_balance - p_wallet.daily_held;
     granted bigint;
+    midnight timestamptz := p_day::timestamp AT TIME ZONE p_zone;
+    next_midnight timestamptz := (p_day + 1)::timestamp AT TIME ZONE p_zone;
+    is_regular boolean := p_zone = p_wallet.day_zone AND p_wallet.next_day_at <= midnight;
 BEGIN
     SELECT daily_credits INTO STRICT granted FROM billing_tier WHERE slug = p_wallet.tier_id;
     UPDATE billing_wallet
-       SET day = p_day, day_started_at = p_started_at, daily_granted = granted, messages_used = 0,
+       SET day = p_day, day_zone = p_zone, opened_at = moment,
+           next_day_at = CASE WHEN is_regular THEN next_midnight
+                              ELSE greatest(next_midnight, moment + interval '20 hours') END,
+           daily_granted = granted, messages_used = 0,
            daily_balance = daily_balance - lapsed + granted,
            day_number = last_number + (lapsed > 0)::int,
            last_number = last_number + (lapsed > 0)::int + (granted > 0)::int
@@ -77,14 +84,15 @@ BEGIN
 END $$;
 
 -- Makes the wallet and its three accounts where the user has none, as if it had last been opened yesterday.
-CREATE FUNCTION billing_create_wallet(p_user uuid, p_today date, p_zone text) RETURNS void
+CREATE FUNCTION billing_create_wallet(p_user uuid, p_today date, p_zone text, moment timestamptz)
+RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO billing_wallet (
-        user_id, tier_id, day, day_started_at, created_at, daily_balance, daily_held, bonus_balance, bonus_held,
+        user_id, tier_id, day, day_zone, opened_at, next_day_at, created_at, daily_balance, daily_held, bonus_balance, bonus_held,
         purchased_balance, purchased_held, daily_granted, messages_used, last_number, day_number)
     SELECT id, (SELECT slug FROM billing_tier ORDER BY position LIMIT 1), p_today - 1,
-           (p_today - 1)::timestamp AT TIME ZONE p_zone, clock_timestamp(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+           p_zone, moment - interval '1 day', p_today::timestamp AT TIME ZONE p_zone, clock_timestamp(), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
       FROM accounts_user WHERE id = p_user
     ON CONFLICT (user_id) DO NOTHING;
     IF FOUND THEN
@@ -94,8 +102,8 @@ BEGIN
 END $$;
 
 -- Locks the user's wallet and answers it with today's allowance in it; NULL where there is no such user.
--- Days only go forward, and 20 hours lie between two of them, so neither a clock set back nor a changed
--- time zone gives a second allowance.
+-- Days only go forward, and after a change of the time zone 20 hours lie between two of them, so neither a
+-- clock set back nor another zone gives a second allowance.
 CREATE FUNCTION billing_lock_wallet(p_user uuid, p_zone text, moment timestamptz) RETURNS billing_wallet
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -104,15 +112,17 @@ DECLARE
 BEGIN
     SELECT * INTO w FROM billing_wallet WHERE user_id = p_user FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        PERFORM billing_create_wallet(p_user, today, p_zone);
+        PERFORM billing_create_wallet(p_user, today, p_zone, moment);
         SELECT * INTO w FROM billing_wallet WHERE user_id = p_user FOR NO KEY UPDATE;
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
     END IF;
-    IF today > w.day AND moment >= w.day_started_at + interval '20 hours' THEN
-        RETURN billing_start_day(
-            w, today, greatest(today::timestamp AT TIME ZONE p_zone, w.day_started_at + interval '20 hours'));
+    IF today > w.day
+       AND moment >= (CASE WHEN p_zone = w.day_zone THEN w.next_day_at
+                           ELSE w.opened_at + interval '20 hours' END)
+    THEN
+        RETURN billing_start_day(w, today, p_zone, moment);
     END IF;
     RETURN w;
 END $$;
