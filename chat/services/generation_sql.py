@@ -40,8 +40,8 @@ _NEW_GENERATION = """
 g AS (
     INSERT INTO chat_generation (
            id, created_at, session_id, user_id, reply_id, kind, client_id, status, hold_id, model,
-           token_price, prompt_budget, max_output_tokens, prefix_status, lease_owner, last_seq, delta_lengths, outcome,
-           input_tokens, output_tokens, cached_tokens, charge, code, detail, receipt)
+           token_price, prompt_budget, max_output_tokens, prefix_status, lease_owner, last_seq, delta_lengths,
+           outcome, input_tokens, output_tokens, cached_tokens, charge, code, detail, receipt)
     SELECT %(generation)s, now(), s.id, %(user)s, %(reply)s, %(kind)s, %(client_id)s, 'queued', %(hold)s,
            %(model)s, %(price)s, %(budget)s, %(max_output)s, %(prefix_status)s, '', 0, '{}', '',
            0, 0, 0, 0, '', '', '{}'

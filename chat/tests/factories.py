@@ -2,12 +2,17 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
+from django.db import connection
+
 from accounts.models import User
 from accounts.tests.factories import make_user
-from billing.services import adjustments
+from billing.selectors import get_wallet
+from billing.services import adjustments, holds
 from chat.models import ChatSession
 from chat.runner import embedded
 from chat.services.sessions import create_session
@@ -29,6 +34,26 @@ def make_chat(user: User | None = None, persona: Persona | None = None, **fields
     return create_session(user_id=user.pk, persona_id=persona.pk)
 
 
+def leave_exactly(user: User, amount: int) -> None:
+    """Reserve everything but `amount` microcredits for something else."""
+    holds.reserve_credits(
+        user_id=user.pk, amount=get_wallet(user.pk).available - amount, reference="other", key=new_id()
+    )
+
+
+def in_parallel(function: Callable[..., Any], items: Iterable[Any], threads: int = 10) -> list[Any]:
+    """The answers of `function` for each item, asked for at the same time."""
+
+    def call(item: Any) -> Any:
+        try:
+            return function(item)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(call, items))
+
+
 def new_id() -> str:
     return uuid4().hex
 
@@ -37,22 +62,34 @@ class RunnerThread:
     """The embedded runner on an event loop of its own, for tests that use the synchronous client."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="test-runner", daemon=True)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="test-runner", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(embedded.start(), self.loop).result(10)
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(20)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
-        self.loop.close()
+        loop, thread = self.loop, self._thread
+        if loop is None or thread is None:
+            return
+        self.loop = None
+        asyncio.run_coroutine_threadsafe(self._stop(), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        assert self.loop is not None
+        loop = self.loop
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
 
     async def _stop(self) -> None:
         from ai import gateway
