@@ -1,7 +1,6 @@
 """What a reply costs by the way it goes, seen from the wallet."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from chat import policy
 from chat.models import Generation, Message
 from chat.services import leases, settlement
 from chat.services.settlement import Ending
-from chat.tests.factories import in_parallel, leave_exactly, make_chat, make_talker, new_id
+from chat.tests.factories import in_parallel, leave_exactly, make_chat, make_talker, new_id, wait_until
 from common.credits import format_credits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -422,10 +421,3 @@ def test_m10_a_hold_that_expired_first_is_written_off(api_client):
     assert (generation.status, generation.charge) == ("complete", 0)
     assert charge_of(user) == 0
     assert get_wallet(user.pk).available == VIP_DAY
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
