@@ -47,6 +47,7 @@ TOO_SLOW = 4408
 TOO_MANY = 4429
 
 MAX_FRAME_CHARACTERS = 256 * 1024
+MAX_CLIENT_ID = 100
 _FRAMES_PER_SECOND = 50.0
 _FRAMES_AT_ONCE = 200.0
 _PATIENCE_WITH_FLOODS = 300
@@ -257,7 +258,7 @@ class Socket:
         try:
             self._count_frame()
             frame = _parse(text)
-            client_id = frame.get("client_id") if isinstance(frame.get("client_id"), str) else None
+            client_id = _echo(frame.get("client_id"))
             await self.on_frame(frame)
         except DomainError as error:
             await self.send_event(as_socket_error(error, client_id))
@@ -276,7 +277,7 @@ class Socket:
                 raise CloseSocket(POLICY_VIOLATION)
             raise RateLimited(retry_after=1)
         self._allowance -= 1
-        self._flooded = 0
+        self._flooded = max(0, self._flooded - 1)
 
     def _act(self, action: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if not authentication.still_allowed(self.identity):
@@ -329,6 +330,12 @@ def _parse(text: str) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise Malformed(_("A frame is a JSON object with a type."))
     return frame
+
+
+def _echo(client_id: Any) -> str | None:
+    """What an error may repeat of the client's own name for its request."""
+    is_fit = isinstance(client_id, str) and len(client_id) <= MAX_CLIENT_ID and client_id.isprintable()
+    return client_id if is_fit else None
 
 
 async def _watch_readers() -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import ADULT_AGE, age_on
 from ai.errors import ModelUnavailable
@@ -374,5 +375,5 @@ def _raise_unless_repeated(error: IntegrityError) -> None:
 def clean_client_id(value: Any) -> str:
     """Raises Invalid unless `value` can name a request."""
     if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
-        raise Invalid.field("client_id", "invalid", "Send 1 to 100 printable characters.")
+        raise Invalid.field("client_id", "invalid", _("Send 1 to 100 printable characters."))
     return value
