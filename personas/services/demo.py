@@ -19,29 +19,32 @@ class EmbeddedModeOnly(RuntimeError):
     """Demo data was asked for where real people are served."""
 
 
-def load_demo_personas(*, owner_id: UUID) -> int:
+def load_demo_personas(*, owner_id: UUID, folder: Path = FOLDER) -> int:
     """Add the demo personas that were never here; answers how many. What was changed or deleted stays so.
+
+    `folder` holds `personas.json`, a list of objects with `slug`, any field create_persona takes and maybe
+    a `lorebook`, and a `portraits/<slug>.webp` for each.
 
     Raises EmbeddedModeOnly with a database of the operator's own.
     """
     if not settings.EMBEDDED:
         raise EmbeddedModeOnly("demo personas are for the embedded mode")
-    cast = json.loads((FOLDER / "personas.json").read_text())
+    cast = json.loads((folder / "personas.json").read_text())
     known = set(
         Persona.objects.filter(slug__in=[entry["slug"] for entry in cast]).values_list("slug", flat=True)
     )
     missing = [entry for entry in cast if entry["slug"] not in known]
     # The list shows the newest first, and the file begins with what a newcomer should see first.
     for entry in reversed(missing):
-        _add(owner_id, entry)
+        _add(owner_id, entry, folder)
     return len(missing)
 
 
-def _add(owner_id: UUID, entry: dict[str, Any]) -> None:
+def _add(owner_id: UUID, entry: dict[str, Any], folder: Path) -> None:
     """Not create_persona: the house account has no tier and no limit, and chooses its addresses."""
     fields = dict(entry)
     slug, lorebook = fields.pop("slug"), fields.pop("lorebook", None)
-    picture = (FOLDER / "portraits" / f"{slug}.webp").read_bytes()
+    picture = (folder / "portraits" / f"{slug}.webp").read_bytes()
     Persona.objects.create(
         owner_id=owner_id,
         slug=slug,
