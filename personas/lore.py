@@ -1,8 +1,9 @@
 """Lorebooks: what one may look like, and which of its entries a conversation brings up.
 
 The shape is the `Lorebook` object of Character Card V3; fields beside ours are kept as they are. Keys are
-plain words: patterns (`use_regex`) are kept but never run, because a pattern written by a stranger can hold
-a server busy for minutes. Everything here takes time linear in the texts.
+plain words. Common editors mark every entry with `use_regex` whether its keys are patterns or not, so plain
+keys count there too; real patterns are kept but never run, because one written by a stranger can hold a
+server busy for minutes. Everything here takes time linear in the texts.
 """
 
 import re
@@ -29,6 +30,8 @@ _NUMBER = 1_000_000_000
 # Up to this many comparisons Python's own search beats building an automaton.
 _PLAIN_SEARCH_WORK = 2_000_000
 
+# Signs a plain word or phrase does not have; also the /pattern/flags of editors.
+_PATTERN = re.compile(r"[\\^$|*+?()\[\]{}]|^/.+/[a-z]*$")
 _DECORATOR = re.compile(r"@@@?(?P<name>[a-z_]+)(?:[ \t]+(?P<value>[^\n]*))?")
 
 
@@ -41,6 +44,11 @@ class LoreEntry:
     priority: float
     constant: bool
     position: str
+
+
+def is_pattern(entry: dict[str, Any], key: str) -> bool:
+    """Whether `key` of this entry is a regular expression, which is not looked for."""
+    return entry["use_regex"] and _PATTERN.search(key) is not None
 
 
 def empty_lorebook() -> Lorebook:
@@ -137,7 +145,7 @@ class _Scans:
                 for key in other["keys"] + _secondary(other)
             }
             self._found[way] = find_keys(every_key, _view(self._text, *way))
-        return any(_view(key.strip(), *way) in self._found[way] for key in keys)
+        return any(_view(key.strip(), *way) in self._found[way] for key in keys if not is_pattern(entry, key))
 
 
 def _comes_up(entry: dict[str, Any], scans: _Scans) -> bool:
@@ -153,7 +161,7 @@ def _comes_up(entry: dict[str, Any], scans: _Scans) -> bool:
 
 
 def _is_live(entry: dict[str, Any]) -> bool:
-    return entry["enabled"] and not entry["use_regex"] and bool(entry["content"].strip())
+    return entry["enabled"] and bool(entry["content"].strip())
 
 
 def _recent(texts: Sequence[str], depth: Any) -> str:

@@ -1,6 +1,8 @@
 """D4: the entries of a lorebook come up when their keys do, in time linear in what is read."""
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import Invalid
 from personas import lore
+from personas.cards.importer import read_card
 from personas.lore import clean_lorebook, find_keys, matching_entries
 
 
@@ -59,12 +62,26 @@ def test_a_constant_entry_is_always_there_and_a_disabled_or_empty_one_never() ->
     assert found(lorebook, "the ferry") == [0]
 
 
-def test_entries_with_patterns_stay_inert() -> None:
+def test_patterns_are_never_run_nor_found_by_their_letters() -> None:
     lorebook = book(
-        {"keys": ["(a+)+$", "ferry"], "use_regex": True},
-        {"keys": ["["], "use_regex": True, "constant": True},
+        {"keys": ["(a+)+$", "fer+y", "/quay/i", "\\bx\\b", "["], "use_regex": True},
+        {"keys": ["ferry"], "secondary_keys": ["n.*t"], "selective": True, "use_regex": True},
     )
-    assert found(lorebook, "the ferry " + "a" * 100) == []
+    assert found(lorebook, "the ferry at the quay (a+)+$ fer+y /quay/i [ x n.*t night " + "a" * 100) == []
+
+
+def test_plain_keys_count_where_an_editor_marked_everything_as_patterns() -> None:
+    lorebook = book(
+        {"keys": ["Eldoria", "magical forest"], "use_regex": True},
+        {"keys": ["St. Anne", "(x)"], "use_regex": True},
+        {"keys": [], "constant": True, "use_regex": True},
+    )
+    assert found(lorebook, "a walk in the magical forest of st. anne") == [0, 1, 2]
+    assert found(lorebook, "nothing") == [2]
+
+
+def test_brackets_are_letters_in_keys_that_are_no_patterns() -> None:
+    assert found(book({"keys": ["(sic)"]}), "he said so (sic)") == [0]
 
 
 def test_entries_enter_by_insertion_order_then_as_they_stand() -> None:
@@ -195,3 +212,12 @@ def test_what_a_lorebook_leaves_out_is_filled_in_and_what_is_unknown_is_kept() -
             }
         ],
     }
+
+
+@pytest.mark.skipif("PARLOR_TEST_CARD" not in os.environ, reason="PARLOR_TEST_CARD names no card file")
+def test_the_entries_of_a_real_card_come_up_by_each_of_their_keys() -> None:
+    lorebook = read_card(Path(os.environ["PARLOR_TEST_CARD"]).read_bytes()).fields.lorebook
+    assert lorebook is not None
+    for index, entry in enumerate(lorebook["entries"]):
+        for key in entry["keys"]:
+            assert index in found(lorebook, f"Tell me of {key}, please.")

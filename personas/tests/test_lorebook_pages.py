@@ -51,7 +51,7 @@ def test_editing_an_entry_keeps_its_other_fields_and_the_other_entries() -> None
     persona = make_persona(owner, lorebook=clean_lorebook(LOREBOOK))
     client = signed_in(owner)
     page = client.get(f"/personas/{persona.slug}/lorebook/0/").content.decode()
-    assert ('value="ferry, Boat"' in page, "Pattern: kept, not used" in page) == (True, True)
+    assert ('value="ferry, Boat"' in page, "Patterns are kept, not used" in page) == (True, True)
     client.post(f"/personas/{persona.slug}/lorebook/0/", ENTRY)
     first, second = entries()
     assert (first["content"], first["priority"], first["extensions"]) == (

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.authentication import signed_in_user
 from common.errors import DomainError, NotFound
-from personas import selectors
+from personas import lore, selectors
 from personas.forms import LoreEntryForm
 from personas.models import Persona
 from personas.services import lorebooks
@@ -50,7 +50,7 @@ def _edit(request: HttpRequest, persona: Persona, index: int | None, form: LoreE
     if request.method == "POST" and form.is_valid() and _save(persona, index, form):
         messages.success(request, _("Saved."))
         return redirect("personas:lorebook", persona.slug)
-    context = {"persona": persona, "entries": _entries(persona), "index": index, "form": form}
+    context = {"persona": persona, "entries": _shown(_entries(persona)), "index": index, "form": form}
     return render(request, "personas/lorebook.html", context, status=422 if form.errors else 200)
 
 
@@ -69,6 +69,13 @@ def _save(persona: Persona, index: int | None, form: LoreEntryForm) -> bool:
 
 def _entries(persona: Persona) -> list[dict[str, Any]]:
     return persona.lorebook["entries"] if persona.lorebook else []
+
+
+def _shown(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**entry, "has_patterns": any(lore.is_pattern(entry, key) for key in entry["keys"])}
+        for entry in entries
+    ]
 
 
 def _initial_of(entry: dict[str, Any]) -> dict[str, Any]:
