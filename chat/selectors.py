@@ -140,10 +140,11 @@ def list_sessions(user_id: UUID, *, is_archived: bool = False, query: str = "") 
         .only(*_SHOWN)
         .in_list_order()
     )
-    if query.strip():
+    query = _clean(query)
+    if query:
         wanted = _search_query(query)
         said = Message.objects.filter(session_id=OuterRef("id"), user_id=user_id, search=wanted)
-        sessions = sessions.filter(Q(search=wanted) | Q(title__icontains=query[:MAX_QUERY]) | Exists(said))
+        sessions = sessions.filter(Q(search=wanted) | Q(title__icontains=query) | Exists(said))
     return sessions
 
 
@@ -217,12 +218,13 @@ def get_variant(message: Message) -> Variant:
 
 def search(user_id: UUID, query: str, *, limit: int = PAGE) -> list[Found]:
     """Sessions and messages in which the words occur, newest first; titles before messages."""
-    if not query.strip():
+    query = _clean(query)
+    if not query:
         return []
     wanted = _search_query(query)
     sessions = (
         ChatSession.objects.owned_by(user_id)
-        .filter(Q(search=wanted) | Q(title__icontains=query[:MAX_QUERY]))
+        .filter(Q(search=wanted) | Q(title__icontains=query))
         .select_related("persona")
         .only(*_SHOWN)
         .order_by("-last_message_at", "-id")[:limit]
@@ -239,8 +241,12 @@ def search(user_id: UUID, query: str, *, limit: int = PAGE) -> list[Found]:
     return (found + [Found(message.session, message) for message in messages])[:limit]
 
 
+def _clean(query: str) -> str:
+    return query.replace("\x00", "").strip()[:MAX_QUERY]
+
+
 def _search_query(query: str) -> SearchQuery:
-    return SearchQuery(query[:MAX_QUERY], config="simple", search_type="websearch")
+    return SearchQuery(query, config="simple", search_type="websearch")
 
 
 def _session_cursor(session: ChatSession, *, is_back: bool) -> str:

@@ -157,7 +157,7 @@ class RunningReply:
 
     @property
     def _has_text(self) -> bool:
-        return self.producer.seq > (1 if self.job.prefix else 0)
+        return self._last_text_at > 0
 
     def _ending(self, streaming: "asyncio.Task[Ending]") -> Ending:
         if streaming.cancelled():
