@@ -8,6 +8,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -78,7 +79,10 @@ def test_it_is_for_the_embedded_mode_only(cast: Path, settings: Any) -> None:
 def test_the_demo_accounts_sign_in_and_are_made_once() -> None:
     for _ in range(2):
         call_command("load_demo", verbosity=0)
-    assert Persona.objects.count() == len(json.loads((demo.FOLDER / "personas.json").read_text()))
+    cast = json.loads((demo.FOLDER / "personas.json").read_text())
+    assert Persona.objects.listed().count() == len(cast) >= 12
+    assert Persona.objects.exclude(category=None).values("category").distinct().count() >= 10
+    assert not Persona.objects.filter(Q(greeting="") | Q(tagline="")).exists()
     for email, password in (("demo@example.com", "parlor-demo"), ("staff@example.com", "parlor-demo-staff")):
         assert User.objects.get(email=email).check_password(password)
         assert EmailAddress.objects.get(email=email).verified
