@@ -10,6 +10,9 @@ from personas import selectors
 from personas.models import Persona, PersonaQuerySet
 
 _LENGTH = 10
+# A row of two looks like an accident.
+_FEWEST = 3
+_WORTH_A_RAIL = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,19 @@ def rails_for(user: Any) -> list[Rail]:
     return [rail for rail in rails if rail is not None and rail.items]
 
 
-def _trending(user: Any) -> Rail:
+def _trending(user: Any) -> Rail | None:
     found = selectors.list_public_personas(_known(user), selectors.PersonaFilter())
-    return Rail("trending", _("Trending"), _items(found.order_by("-trending_score", "-id")))
+    items = _items(found.filter(trending_score__gt=0).order_by("-trending_score", "-id"))
+    return Rail("trending", _("Trending"), items) if len(items) >= _FEWEST else None
 
 
-def _newest(user: Any) -> Rail:
+def _newest(user: Any) -> Rail | None:
+    """Nothing while the grid below the rails shows everybody anyway."""
     found = selectors.list_public_personas(_known(user), selectors.PersonaFilter())
-    return Rail("new", _("New here"), _items(found.order_by("-published_at", "-id")), "?sort=new")
+    newest = found.order_by("-published_at", "-id")
+    if not newest[_WORTH_A_RAIL:].exists():
+        return None
+    return Rail("new", _("New here"), _items(newest), "?sort=new")
 
 
 def _known(user: Any) -> Any:
