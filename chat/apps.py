@@ -7,4 +7,7 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import receivers  # noqa: F401
+        from chat import rails, receivers  # noqa: F401
+        from personas.rails import register
+
+        register("continue", rails.continue_talking, position=10)

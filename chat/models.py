@@ -69,7 +69,8 @@ class ChatSession(TimestampedModel):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        # Not the title: it may repeat what somebody wrote, and this appears in logs.
+        return str(self.id)
 
 
 class Message(UUIDModel):

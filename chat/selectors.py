@@ -13,6 +13,7 @@ from chat import cursors
 from chat.models import ChatSession, Generation, Message
 from common.errors import NotFound
 from common.ids import parse_uuid
+from personas.models import Persona
 
 PAGE = 20
 MAX_QUERY = 200
@@ -35,6 +36,7 @@ _SHOWN = (
     "persona__avatar_key",
     "persona__card_image_key",
     "persona__tagline",
+    "persona__model",
 )
 _SHOWN_MESSAGE = tuple(field.attname for field in Message._meta.concrete_fields if field.name != "search")
 
@@ -146,6 +148,21 @@ def list_sessions(user_id: UUID, *, is_archived: bool = False, query: str = "") 
         said = Message.objects.filter(session_id=OuterRef("id"), user_id=user_id, search=wanted)
         sessions = sessions.filter(Q(search=wanted) | Q(title__icontains=query) | Exists(said))
     return sessions
+
+
+def list_latest_by_persona(user_id: UUID, *, limit: int) -> list[ChatSession]:
+    """The newest chat with each of the last personas the user talked to and still may."""
+    sessions = (
+        ChatSession.objects.owned_by(user_id)
+        .filter(archived_at__isnull=True, persona__in=Persona.objects.visible_to(user_id))
+        .only(*_SHOWN)
+        .select_related("persona")
+        .order_by("-last_message_at", "-id")
+    )
+    latest: dict[UUID, ChatSession] = {}
+    for session in sessions[: 5 * limit]:
+        latest.setdefault(session.persona_id, session)
+    return list(latest.values())[:limit]
 
 
 def page_sessions(sessions: QuerySet[ChatSession], *, cursor: str = "", limit: int = PAGE) -> SessionPage:

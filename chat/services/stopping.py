@@ -4,13 +4,17 @@ import asyncio
 import time
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext as _
 
+from accounts.services import audit
 from chat import policy, selectors, wakeups
 from chat.models import Generation
 from chat.services.settlement import Ending, settle_generation
 from common.db import in_thread
+from common.errors import Conflict, NotFound
 
 # How long the runner is given to put away what it has; after that the end is written without it.
 WAIT_SECONDS = 2.0
@@ -26,6 +30,20 @@ def stop_generation(*, user_id: UUID, generation_id: object) -> Generation:
     if generation.is_live and _request_stop(generation.id):
         return selectors.get_generation(user_id, generation.id)
     return generation
+
+
+def stop_generation_by_staff(*, generation_id: UUID, actor_id: UUID | None, reason: str) -> None:
+    """The same for staff, who say why. Raises NotFound, ReasonRequired, and Conflict where it has ended."""
+    reason = audit.required_reason(reason)
+    generation = Generation.objects.filter(id=generation_id).first()
+    if generation is None:
+        raise NotFound
+    with transaction.atomic():
+        if not _request_stop(generation.id):
+            raise Conflict(_("This reply has ended already."))
+        audit.record_staff_action(
+            actor_id=actor_id, action="stop_generation", target=generation, reason=reason
+        )
 
 
 def cancel_live_replies(session_id: UUID) -> None:

@@ -2,10 +2,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from chat import markdown as rendering
 from chat import policy
 from chat.selectors import BranchMessage
 
@@ -22,11 +20,6 @@ _PARTS = {
     "closing_instructions": _("Closing instructions"),
     "newest_message": _("Your message"),
 }
-
-
-@register.filter
-def markdown(text: str) -> SafeString:
-    return rendering.render(text)
 
 
 @register.filter
