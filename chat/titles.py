@@ -3,20 +3,22 @@
 import re
 
 MAX_TITLE = 60
+# Signs of Markdown that mean nothing on one line.
+_MARKS = re.compile(r"[*_`#>]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s")
 
 
 def title_from(text: str) -> str:
     """The first sentence of what was said first, cut at a word."""
     line = next((line.strip() for line in text.splitlines() if line.strip(" #*>-_`")), "")
-    line = re.sub(r"[*_`#>]+", "", line).strip()
+    line = _MARKS.sub("", line).strip()
     sentence = _SENTENCE_END.split(line, maxsplit=1)[0]
     return shorten(sentence, MAX_TITLE)
 
 
 def preview_of(text: str) -> str:
     """The beginning of a message on one line, for lists."""
-    return shorten(" ".join(text[:800].split()), 160)
+    return shorten(" ".join(_MARKS.sub("", text[:800]).split()), 160)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -1,5 +1,6 @@
 """What a web process starts and ends besides answering: the runner, the in-process jobs, the drain."""
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -39,7 +40,8 @@ _single_process = SingleProcessLock()
 async def start() -> None:
     if not settings.REDIS_URL:
         await _single_process.acquire()
-        workers.start()
+        # Starting a worker closes database connections, which the event loop must not do.
+        await asyncio.to_thread(workers.start)
     if settings.CHAT_RUNNER_IN_WEB:
         await embedded_runner.start()
 

@@ -15,6 +15,12 @@ def start_server(data_dir: Path) -> postgres.Cluster:
     return postgres.ensure_running(data_dir)
 
 
+def restart_server() -> None:
+    """Stop the server as an operator would, in the middle of whatever runs, and start it again."""
+    postgres.stop(settings.DATA_DIR)
+    postgres.ensure_running(settings.DATA_DIR)
+
+
 def use_role(role: str) -> None:
     """Let every new connection of the suite sign in as `role`."""
     for other in connections.all():

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from personas import demo
+from personas import demo, lore
 from personas.models import Persona
 from personas.services import portraits
 from personas.services.fields import clean_fields
@@ -48,7 +48,7 @@ def _add(owner_id: UUID, entry: dict[str, Any], folder: Path) -> None:
     Persona.objects.create(
         owner_id=owner_id,
         slug=slug,
-        lorebook=lorebook,
+        lorebook=lore.clean_lorebook(lorebook) if lorebook else None,
         visibility=Persona.Visibility.PUBLIC,
         **clean_fields(fields),  # type: ignore[arg-type]
         **portraits.store_portrait(picture),
