@@ -57,12 +57,14 @@ _CLOSINGS = (
     "What happens next, do you think?",
 )
 _CONTINUATION = "And there is one more thing. I would not have said it if you had not stayed, but you did."
+_ASIDE = re.compile(r"\A\[.*?\]\n\n", re.DOTALL)
 
 
 def compose(request: CompletionRequest) -> str:
     """The whole reply to `request`."""
     asked = [message.text for message in request.messages if message.role == "user"]
-    last = " ".join(asked[-1].split()) if asked else ""
+    # What stands in brackets before the words was put there for the model, not said by the person.
+    last = " ".join(_ASIDE.sub("", asked[-1]).split()) if asked else ""
     seed = hashlib.sha256(f"{request.persona_name}\n{len(asked)}\n{last}".encode("utf-8", "replace")).digest()
     if request.messages and request.messages[-1].role == "assistant":
         return f"{_CONTINUATION} {_pick(_CLOSINGS, seed[0])}"

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ai.services import usage as ai_usage
 from ai.types import CallOutcome
@@ -14,7 +15,7 @@ from billing import selectors as billing_selectors
 from billing.services import holds
 from chat import metrics, payloads, policy, titles
 from chat.models import Generation, Message
-from chat.selectors import list_variants
+from chat.selectors import ONLY_VARIANT, Variant, get_variant
 from chat.services.generations import message_tokens
 
 logger = structlog.get_logger("parlor.chat")
@@ -51,33 +52,44 @@ def settle_generation(
     None where somebody else has ended it already: nothing was done then.
     """
     with transaction.atomic():
-        generation = _lock_live(generation_id, owner=owner, only_queued=only_queued)
-        if generation is None:
+        found = _lock_live(generation_id, owner=owner, only_queued=only_queued)
+        if found is None:
             return None
-        charged, available = _settle_hold(generation, ending)
+        generation, persona_name = found
+        charged, available = _settle_hold(generation, ending, persona_name)
         _write_end(generation, ending, charged)
         if outcome is not None:
             ai_usage.record_call(
                 outcome, user_id=generation.user_id, purpose=PURPOSE, reference=f"generation:{generation.id}"
             )
     metrics.GENERATIONS.labels(ending.status).inc()
-    return Settled(generation, final_event(generation, available))
+    return Settled(generation, _event(generation, _variant_now(generation), available))
 
 
-def final_event(generation: Generation, available: int | None = None) -> payloads.Payload:
-    """The event that ends the stream of a settled generation."""
+def final_event(generation: Generation) -> payloads.Payload:
+    """The event that ends the stream of a settled generation, whenever it is asked for."""
+    variant = get_variant(generation.reply) if generation.reply is not None else ONLY_VARIANT
+    return _event(generation, variant, billing_selectors.get_wallet(generation.user_id).available)
+
+
+def _event(generation: Generation, variant: Variant, available: int) -> payloads.Payload:
     reply = generation.reply
-    message = None
-    if reply is not None:
-        variant = list_variants(generation.session_id, [reply])[reply.id]
-        message = payloads.message_payload(reply, variant)
-    if available is None:
-        available = billing_selectors.get_wallet(generation.user_id).available
+    message = payloads.message_payload(reply, variant) if reply is not None else None
     return payloads.terminal_event(generation, message, available)
 
 
-def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> Generation | None:
-    """The live generation with its reply, locked; by hand, because the ORM takes longer than the database."""
+def _variant_now(generation: Generation) -> Variant:
+    """A new message has one reply until its first one has ended, so there is nothing to look up."""
+    if generation.reply is None or generation.kind in (Generation.Kind.SEND, Generation.Kind.EDIT):
+        return ONLY_VARIANT
+    return get_variant(generation.reply)
+
+
+def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> tuple[Generation, str] | None:
+    """The live generation with its reply, locked, and its persona's name.
+
+    By hand, because the ORM takes longer than the database.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_LIVE, {"id": generation_id, "owner": owner, "only_queued": only_queued})
         row = cursor.fetchone()
@@ -85,11 +97,11 @@ def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> 
         return None
     generation = Generation.from_db("default", _GENERATION_FIELDS, row[: len(_GENERATION_FIELDS)])
     if generation.reply_id is not None:
-        generation.reply = Message.from_db("default", _MESSAGE_FIELDS, row[len(_GENERATION_FIELDS) :])
-    return generation
+        generation.reply = Message.from_db("default", _MESSAGE_FIELDS, row[len(_GENERATION_FIELDS) : -1])
+    return generation, row[-1]
 
 
-def _settle_hold(generation: Generation, ending: Ending) -> tuple[int, int]:
+def _settle_hold(generation: Generation, ending: Ending, persona_name: str) -> tuple[int, int]:
     """What was charged and what the wallet has now, in microcredits."""
     tokens = policy.charged_tokens(
         status=ending.status,
@@ -106,7 +118,7 @@ def _settle_hold(generation: Generation, ending: Ending) -> tuple[int, int]:
         hold_id=generation.hold_id,
         amount=tokens * generation.token_price,
         reference=f"generation:{generation.id}",
-        description="",
+        description=_("Talk with %(name)s") % {"name": persona_name},
         details={
             "session": str(generation.session_id),
             "model": generation.model,
@@ -172,7 +184,9 @@ _MESSAGE_FIELDS = [field.attname for field in Message._meta.concrete_fields if f
 
 _LOCK_LIVE = f"""
 SELECT {", ".join(f"g.{name}" for name in _GENERATION_FIELDS)},
-       {", ".join(f"r.{name}" for name in _MESSAGE_FIELDS)}
+       {", ".join(f"r.{name}" for name in _MESSAGE_FIELDS)},
+       (SELECT p.name FROM chat_chatsession s JOIN personas_persona p ON p.id = s.persona_id
+         WHERE s.id = g.session_id)
   FROM chat_generation g LEFT JOIN chat_message r ON r.id = g.reply_id
  WHERE g.id = %(id)s
    AND (g.status = 'queued' OR (g.status = 'streaming' AND NOT %(only_queued)s))

@@ -28,7 +28,7 @@ function say(text) {
 function receive(event) {
   if (event.type === "message.created") created(event.message);
   else if (event.type === "error") refused(event, event.client_id);
-  else if (event.type === "session.changed" && event.session) root.querySelector("[data-title]").textContent = event.session.title;
+  else if (event.type === "session.changed") location.reload();
   else replies.receive(event);
 }
 
@@ -67,7 +67,16 @@ replies.addEventListener("end", async ({ detail }) => {
   if (detail.wallet) showCredits(detail.wallet.available);
   const id = detail.message?.id;
   if (id) await thread.refresh(id).catch(() => {});
+  showTitle().catch(() => {});
 });
+
+/* A chat gets its name from the first words said in it. */
+async function showTitle() {
+  const session = await (await fetch(`/api/v1/chat/sessions/${sessionId}/`)).json();
+  for (const place of document.querySelectorAll("[data-title], .session-link[aria-current] .session-title")) place.textContent = session.title;
+  const preview = document.querySelector(".session-link[aria-current] .session-preview");
+  if (preview) preview.textContent = session.last_message_preview;
+}
 
 function showCredits(text) {
   for (const place of document.querySelectorAll("[data-credits]")) place.textContent = text;
