@@ -12,6 +12,11 @@ from common.testing import database
 pytest_plugins = ["ai.testing.fixtures", "common.testing.fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--ledger-steps", type=int, default=10_000, help="steps of the ledger's state machine")
+    parser.addoption("--ledger-seed", type=int, default=0, help="repeat a run of the ledger's state machine")
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     from django.conf import settings

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from billing.errors import LedgerUnavailable
 
@@ -63,6 +63,16 @@ def retrying(operation: Callable[[], T]) -> T:
                 raise LedgerUnavailable from error
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter is no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def atomically(operation: Callable[[], T]) -> T:
+    """Run `operation` in a transaction, and again as a whole while the database says that it may."""
+
+    def work() -> T:
+        with transaction.atomic():
+            return operation()
+
+    return retrying(work)
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -401,7 +401,7 @@ class LedgerTransaction(models.Model):
     )
     number = models.BigIntegerField(_("number"), help_text=_("Counts a wallet's transactions, without gaps."))
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
-    key = models.CharField(_("key"), max_length=200, unique=True)
+    key = models.CharField(_("key"), max_length=200)
     amount = models.BigIntegerField(_("amount"))
     balance_after = models.BigIntegerField(_("balance after"))
     reference = models.CharField(_("reference"), max_length=200, blank=True)
@@ -422,6 +422,8 @@ class LedgerTransaction(models.Model):
         verbose_name = _("ledger transaction")
         verbose_name_plural = _("ledger transactions")
         constraints: ClassVar = [
+            # A constraint rather than unique=True, which would bring a second index for LIKE.
+            models.UniqueConstraint(fields=["key"], name="ledger_transaction_key_once"),
             models.UniqueConstraint(fields=["wallet", "number"], name="ledger_transaction_numbered"),
             models.CheckConstraint(
                 condition=Q(number__gte=1, balance_after__gte=0), name="ledger_transaction_not_negative"

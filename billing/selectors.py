@@ -43,6 +43,12 @@ class UserPrice:
     max_output_tokens: int
     requests_per_minute: int
     messages_per_day: int | None
+    # The tiers whose things this one includes, its own among them.
+    included_tiers: list[str]
+
+    def includes(self, lowest_tier: str) -> bool:
+        """Whether the user may use what is for `lowest_tier` and above; unknown names mean no."""
+        return not lowest_tier or lowest_tier in self.included_tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +106,6 @@ def get_price(user_id: UUID) -> UserPrice:
     with connection.cursor() as cursor:
         cursor.execute(_PRICE, [user_id])
         return UserPrice(*cursor.fetchone())
-
-
-def can_use_tier(tier_slug: str, lowest_tier: str) -> bool:
-    """Whether somebody in `tier_slug` may use what is for `lowest_tier` and above; unknown names mean no."""
-    if not lowest_tier or tier_slug == lowest_tier:
-        return True
-    positions = dict(Tier.objects.values_list("slug", "position"))
-    return (
-        tier_slug in positions and lowest_tier in positions and positions[tier_slug] >= positions[lowest_tier]
-    )
 
 
 def get_wallet(user_id: UUID, *, now: datetime | None = None) -> WalletView:
@@ -256,8 +252,9 @@ def _next_day_starts_at(wallet: Wallet) -> datetime:
 
 # The tier of somebody who has no wallet yet is the first one.
 _PRICE = """
-SELECT slug, position, token_price, max_output_tokens, requests_per_minute, messages_per_day
-  FROM billing_tier
+SELECT slug, position, token_price, max_output_tokens, requests_per_minute, messages_per_day,
+       (SELECT array_agg(other.slug) FROM billing_tier other WHERE other.position <= own.position)
+  FROM billing_tier own
  WHERE slug = coalesce((SELECT tier_id FROM billing_wallet WHERE user_id = %s),
                        (SELECT slug FROM billing_tier ORDER BY position LIMIT 1))
 """

@@ -3,7 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -32,7 +31,8 @@ def adjust_credits(
     accounts' ReasonRequired.
     """
     reason = audit.required_reason(reason)
-    with transaction.atomic():
+
+    def work() -> grants.Posting:
         posting = grants.grant_credits(
             user_id=user_id,
             amount=amount,
@@ -46,7 +46,9 @@ def adjust_credits(
         )
         if posting.applied:
             _note(user_id, actor_id, "adjust_credits", reason, amount=amount, bucket=str(bucket))
-    return posting
+        return posting
+
+    return database.atomically(work)
 
 
 def set_tier(
@@ -64,11 +66,14 @@ def set_tier(
     reason = audit.required_reason(reason)
     if not Tier.objects.filter(slug=tier).exists():
         raise Invalid.field("tier", "does_not_exist", _("There is no such tier."))
-    with transaction.atomic():
+
+    def work() -> None:
         if database.call("billing_set_tier", user_id, tier, actor_id, reason, now=now)[0] is None:
             raise UnknownWallet
         _note(user_id, actor_id, "set_tier", reason, tier=tier)
         publish_wallet_changed(user_id, selectors.get_wallet(user_id, now=now).available)
+
+    database.atomically(work)
 
 
 def suspend_wallet(*, user_id: UUID, reason: str, actor_id: UUID | None) -> bool:
@@ -85,14 +90,17 @@ def _set_suspended(
     user_id: UUID, suspended_at: datetime | None, action: str, reason: str, actor_id: UUID | None
 ) -> bool:
     reason = audit.required_reason(reason)
-    with transaction.atomic():
+
+    def work() -> bool:
         allowance.open_wallet(user_id=user_id)
         changed = Wallet.objects.filter(
             user_id=user_id, suspended_at__isnull=suspended_at is not None
         ).update(suspended_at=suspended_at)
         if changed:
             _note(user_id, actor_id, action, reason)
-    return bool(changed)
+        return bool(changed)
+
+    return database.atomically(work)
 
 
 def _note(user_id: UUID, actor_id: UUID | None, action: str, reason: str, **details: object) -> None:
