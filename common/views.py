@@ -5,7 +5,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import requires_csrf_token
 from django.views.decorators.http import require_safe
@@ -22,6 +23,12 @@ class InternalError(DomainError):
     code = "internal_error"
     status = 500
     title = "Something went wrong on our side"
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where browsers look when a page names no icon."""
+    return redirect(static("img/favicon.ico"), permanent=True)
 
 
 @never_cache

@@ -6,6 +6,7 @@ from common import views
 urlpatterns = [
     path("health/live", views.health_live, name="health-live"),
     path("health/ready", views.health_ready, name="health-ready"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("metrics", views.prometheus, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(("config.api_urls", "api"))),

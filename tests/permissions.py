@@ -169,10 +169,21 @@ def _persona_page(route: str, method: str, access: str, slug: str = "public_slug
     return Row(f"personas:{route}", method, access, ids=ids, **options)
 
 
+def _chat_page(route: str, method: str, session: str = "session", **options: Any) -> Row:
+    ids = {"session_id": session, **options.pop("ids", {})}
+    return Row(f"chat:{route}", method, "owner", ids=ids, **options)
+
+
+def _message_page(route: str, method: str, message: str = "reply", **options: Any) -> Row:
+    ids = {"message_id": message, **options.pop("ids", {})}
+    return Row(f"chat:{route}", method, "owner", ids=ids, **options)
+
+
 PAGES = [
     _public_page("health-live"),
     _public_page("health-ready"),
     _public_page("metrics"),
+    _public_page("favicon", ok=301),
     Row("notifications:mailbox", "GET", "debug"),
     _public_page("files:public-file", {"key": "nothing.webp"}, ok=404),
     _entrance("account_login"),
@@ -200,6 +211,26 @@ PAGES = [
     _page("accounts:session-end-all", "POST", ok=302),
     _page("accounts:session-end", "POST", ids={"pk": "0"}, ok=404),
     _page("billing:wallet"),
+    Row("chat:start", "POST", "signed_in", ids={"slug": "public_slug"}, ok=302),
+    Row("chat:start", "POST", "owner", ids={"slug": "draft_slug"}, ok=302),
+    _page("chat:session-list"),
+    _chat_page("session-detail", "GET"),
+    _chat_page("older-messages", "GET", query="start=not-an-id", ok=404),
+    _chat_page("message-send", "POST", body={"content": "Hello"}, ok=302),
+    _chat_page("generation-stop", "POST", ok=302),
+    _chat_page("session-change", "POST", body={"action": "pin"}, ok=302),
+    _chat_page("session-delete", "POST", ok=302),
+    _chat_page("session-restore", "POST", session="deleted_session", ok=302),
+    _chat_page("session-export", "GET", ids={"file_format": "json"}),
+    _message_page("message-partial", "GET"),
+    _message_page("message-receipt", "GET"),
+    *(
+        _message_page("message-act", "POST", ids={"action": action}, ok=302)
+        for action in ("regenerate", "continue", "select", "delete", "up", "down", "none")
+    ),
+    _message_page(
+        "message-act", "POST", message="question", ids={"action": "edit"}, body={"content": "So"}, ok=302
+    ),
     _public_page("personas:home"),
     _public_page("personas:monogram", {"code": "nothing", "size": "card"}, ok=404),
     _page("personas:persona-create"),

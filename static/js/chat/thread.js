@@ -76,7 +76,7 @@ export class Thread {
       element.append(face);
     }
     const body = Object.assign(document.createElement("div"), { className: "message-body" });
-    const who = Object.assign(document.createElement("h3"), { className: "visually-hidden" });
+    const who = Object.assign(document.createElement("h2"), { className: "visually-hidden" });
     who.textContent = role === "assistant" ? this.root.dataset.persona : this.words.you;
     const words = Object.assign(document.createElement("div"), { className: "words" });
     words.dataset.words = "";
