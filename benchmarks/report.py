@@ -1,0 +1,38 @@
+"""How figures are shown: `name: value (limit value, ratio)`, a missed target said plainly."""
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    value: float
+    target: float | None = None
+    at_most: bool = False
+
+    @property
+    def is_missed(self) -> bool:
+        if self.target is None:
+            return False
+        return self.value > self.target if self.at_most else self.value < self.target
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.value:,.2f}"
+        if self.target is None:
+            return text
+        sign = "≤" if self.at_most else "≥"
+        share = f", ratio {self.value / self.target:.2f}" if self.target else ""
+        return f"{text} (target {sign} {self.target:g}{share}){'  MISSED' if self.is_missed else ''}"
+
+
+def environment() -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return (
+        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"commit {commit.stdout.strip() or 'unknown'}"
+    )
