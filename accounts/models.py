@@ -214,5 +214,10 @@ def display_name(user: User) -> str:
 
 
 def user_group(user_id: UUID) -> str:
-    """The realtime group every socket of a user joins."""
+    """The realtime group of what concerns a user wherever they are."""
     return f"user.{user_id}"
+
+
+def access_group(user_id: UUID) -> str:
+    """The realtime group every socket of a user joins, to hear that it may have to close."""
+    return f"access.{user_id}"

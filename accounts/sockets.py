@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from accounts import authentication
 from accounts.authentication import Identity
-from accounts.models import User, user_group
+from accounts.models import User, access_group
 from common import realtime
 from common.db import in_thread
 from common.errors import (
@@ -112,7 +112,7 @@ class Socket:
         """End what was started for this socket."""
 
     def groups(self) -> list[str]:
-        """Realtime groups besides the user's own; only ever named by ids that were checked."""
+        """Realtime groups to listen to; only ever named by ids that were checked."""
         return []
 
     async def on_frame(self, frame: dict[str, Any]) -> None:
@@ -299,7 +299,7 @@ class Socket:
         layer = get_channel_layer()
         async with asyncio.timeout(_SIGNAL_TIMEOUT):
             channel = await layer.new_channel()
-            joined = [user_group(self.user.pk), *self.groups()]
+            joined = [access_group(self.user.pk), *self.groups()]
             for group in joined:
                 await layer.group_add(group, channel)
         try:

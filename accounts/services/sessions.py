@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import selectors, signals, tokens
 from accounts.errors import InvalidRefreshToken, RefreshTokenReused
-from accounts.models import TokenFamily, User, user_group
+from accounts.models import TokenFamily, User, access_group
 from accounts.services import audit
 from common.errors import NotAuthenticated, NotFound
 from common.ids import uuid7
@@ -110,7 +110,7 @@ def forget_session(*, user_id: UUID, session_key: str) -> None:
     """Drop what belongs to a session that is gone; the user's sockets look whether they were part of it."""
     UserSession.objects.filter(session_key=session_key).delete()
     TokenFamily.objects.filter(session_key=session_key).delete()
-    publish(user_group(user_id), {"type": "access.revoked"})
+    publish(access_group(user_id), {"type": "access.revoked"})
 
 
 @transaction.atomic
@@ -157,7 +157,7 @@ def _forget_sessions(user_id: UUID, *, keep: str | None) -> None:
     devices.delete()
     families.delete()
     signals.access_revoked.send(sender=User, user_id=user_id)
-    publish(user_group(user_id), {"type": "access.revoked"})
+    publish(access_group(user_id), {"type": "access.revoked"})
 
 
 def _lock_user(user_id: UUID) -> User:

@@ -166,7 +166,7 @@ def test_x10_open_sockets_are_told_to_look_again() -> None:
     signed_in = SignedIn()
     layer = get_channel_layer()
     channel = async_to_sync(layer.new_channel)()
-    async_to_sync(layer.group_add)(f"user.{signed_in.user.id}", channel)
+    async_to_sync(layer.group_add)(f"access.{signed_in.user.id}", channel)
 
     sessions.deactivate_user(user_id=signed_in.user.id, actor_id=None, reason="spam")
 
@@ -179,7 +179,7 @@ def test_x10_a_socket_told_of_a_log_out_finds_its_session_gone() -> None:
     signed_in = SignedIn()
     layer = get_channel_layer()
     channel = async_to_sync(layer.new_channel)()
-    async_to_sync(layer.group_add)(f"user.{signed_in.user.id}", channel)
+    async_to_sync(layer.group_add)(f"access.{signed_in.user.id}", channel)
 
     signed_in.browser.post("/accounts/logout/")
 

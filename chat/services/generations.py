@@ -211,10 +211,10 @@ def _choose_model(preferred: str, price: UserPrice) -> AIModel:
         except ModelUnavailable:
             pass
         else:
-            if billing_selectors.can_use_tier(price.tier_slug, model.lowest_tier):
+            if price.includes(model.lowest_tier):
                 return model
     model = get_model(None)
-    if not billing_selectors.can_use_tier(price.tier_slug, model.lowest_tier):
+    if not price.includes(model.lowest_tier):
         raise PlanRequired(tier=model.lowest_tier)
     return model
 

@@ -14,6 +14,12 @@ pytestmark = pytest.mark.django_db
 SECRET = "Bernoulli and the brass engine"
 
 
+def noted():
+    return list(
+        StaffAction.objects.exclude(action="set_tier").values_list("action", "target_id", "reason")
+    )
+
+
 def staff_client(*permissions):
     user = make_user(staff=True)
     user.user_permissions.set(
@@ -55,7 +61,7 @@ def test_staff_see_chats_without_a_word_of_them(exchange):
         response = client.get(page, follow=True)
         assert response.status_code == 200, page
         assert SECRET not in response.content.decode(), page
-    assert StaffAction.objects.count() == 0
+    assert noted() == []
 
 
 def test_reading_what_people_wrote_needs_a_permission_and_is_noted(exchange):
@@ -64,9 +70,8 @@ def test_reading_what_people_wrote_needs_a_permission_and_is_noted(exchange):
     response = client.get(f"/admin/chat/message/{exchange['message']['id']}/change/")
 
     assert SECRET in response.content.decode()
-    noted = StaffAction.objects.get()
-    assert (noted.action, noted.target_id) == ("read_message", exchange["message"]["id"])
-    assert SECRET not in noted.target_label
+    assert noted() == [("read_message", exchange["message"]["id"], "")]
+    assert not StaffAction.objects.filter(target_label__contains="Bernoulli").exists()
 
 
 def test_nothing_can_be_changed_added_or_deleted(exchange):
@@ -92,8 +97,7 @@ def test_stopping_a_reply_needs_the_permission_and_a_reason(exchange):
     staff_client(*VIEWS, "stop_generation").post(path, {"reason": "It spins", "_form_submitted": "on"})
 
     assert Generation.objects.get().status == "stopped"
-    noted = StaffAction.objects.get()
-    assert (noted.action, noted.reason) == ("stop_generation", "It spins")
+    assert noted() == [("stop_generation", exchange["generation"]["id"], "It spins")]
 
 
 @pytest.mark.parametrize("model", ["chatsession", "message", "generation"])
