@@ -56,7 +56,7 @@ class ProviderFailed(Unavailable):
         retry_after: int | None = None,
         outcome: "CallOutcome | None" = None,
     ) -> None:
-        extra = {} if retry_after is None else {"retry_after": retry_after}
+        extra: dict[str, Any] = {} if retry_after is None else {"retry_after": retry_after}
         super().__init__(_DETAILS.get(kind, _GENERAL), **extra)
         self.kind = kind
         self.retryable = retryable

@@ -86,7 +86,7 @@ def fallback_chain(model: AIModel) -> list[AIModel]:
         seen.add(step.id)
         if _is_usable(step):
             chain.append(step)
-        step = by_id.get(step.fallback_id)
+        step = by_id.get(step.fallback_id) if step.fallback_id else None
     return chain
 
 

@@ -42,6 +42,6 @@ def mail_spend_warning(
             "Calls by model and user: %(site)s/admin/ai/modelcall/"
         )
     staff = get_user_model().objects.filter(is_active=True, is_staff=True, email__isnull=False)
-    addresses = list(staff.order_by("id").values_list("email", flat=True))
+    addresses = [str(email) for email in staff.order_by("id").values_list("email", flat=True)]
     if addresses:
         EmailMessage(subject, body % words, bcc=addresses).send()

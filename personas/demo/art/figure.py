@@ -224,7 +224,12 @@ def _eye(face: Face, x: float) -> str:
         path(f"M-33 7 C-18 {-18 * o} 14 {-22 * o} 35 {-5 * o} C14 {-14 * o} -16 {-10 * o} -33 7Z", line),
     ]
     if face.lashes:
-        parts.append(path(f"M22 {-13 * o} C30 {-13 * o} 37 {-14 * o} 43 {-19 * o} C41 {-10 * o} 37 {-4 * o} 30 -2Z", line))
+        parts.append(
+            path(
+                f"M22 {-13 * o} C30 {-13 * o} 37 {-14 * o} 43 {-19 * o} C41 {-10 * o} 37 {-4 * o} 30 -2Z",
+                line,
+            )
+        )
     return at(x, -18, group(*parts, transform=f"scale({way} 1)"))
 
 

@@ -16,9 +16,7 @@ _PAGE = "<style>body{{margin:0}}svg{{display:block;width:768px;height:1024px}}</
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 768, "height": 1024})
         for name, draw in people.PORTRAITS.items():
             page.set_content(_PAGE.format(svg=draw()))
