@@ -1,6 +1,5 @@
 """Form fields of the admin: people type credits and prices, the database keeps whole units."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -8,7 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.models import MAX_AMOUNT
-from common.credits import MICRO
+from billing.selectors import format_price
+from common.credits import MICRO, format_credits
 
 
 class ScaledField(forms.DecimalField):
@@ -21,14 +21,20 @@ class ScaledField(forms.DecimalField):
         super().__init__(max_digits=24, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return (Decimal(value) / self.scale).normalize() if isinstance(value, int) else value
+        return self.shown(value) if isinstance(value, int) else value
+
+    def shown(self, amount: int) -> str:
+        return str(amount)
 
     def clean(self, value: Any) -> Any:
         amount = super().clean(value)
         return None if amount is None else int(amount * self.scale)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
+        try:
+            return bool(initial != self.clean(data))
+        except forms.ValidationError:
+            return True
 
 
 class CreditsFormField(ScaledField):
@@ -39,9 +45,15 @@ class CreditsFormField(ScaledField):
         kwargs.setdefault("help_text", _("In credits, up to six decimal places."))
         super().__init__(decimal_places=6, **kwargs)
 
+    def shown(self, amount: int) -> str:
+        return format_credits(amount)
+
 
 class PriceFormField(ScaledField):
     scale = 100
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(decimal_places=2, **kwargs)
+
+    def shown(self, amount: int) -> str:
+        return format_price(amount)
