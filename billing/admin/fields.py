@@ -53,7 +53,7 @@ class PriceFormField(ScaledField):
     scale = 100
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(decimal_places=2, **kwargs)
+        super().__init__(decimal_places=2, max_value=10**9, **kwargs)
 
     def shown(self, amount: int) -> str:
         return format_price(amount)
