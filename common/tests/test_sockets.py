@@ -10,6 +10,8 @@ from pytest_django import Settings
 
 from common.sockets import GuardedSocketRouter
 
+# Channels closes old database connections when a socket ends.
+pytestmark = pytest.mark.django_db
 ORIGIN = "https://parlor.example"
 
 

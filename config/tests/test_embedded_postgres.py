@@ -132,8 +132,8 @@ def test_root_without_namespaces_starts_it_as_another_user(
 def test_an_ordinary_user_starts_it_in_a_private_folder(tmp_path: Path) -> None:
     folder = tmp_path / "private"
     folder.mkdir(mode=0o700)
-    # In its own user namespace the process is user 1234 without any privilege, yet still owns its files.
-    as_ordinary_user = ["unshare", "--user", "--map-user=1234", "--map-group=1234", "--"]
+    # In its own user namespace the process is nobody, without any privilege, yet still owns its files.
+    as_ordinary_user = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
     for verb, words in (("start", "PostgreSQL runs"), ("stop", "PostgreSQL stopped")):
         done = subprocess.run(
             [*as_ordinary_user, sys.executable, "-m", "config.embedded", verb],
