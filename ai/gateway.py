@@ -276,10 +276,11 @@ class ReplyStream:
 
     def _usage(self, status: Status) -> Usage:
         state = self._source.state if self._source is not None else self._lost
-        if state is None:
-            # A request that was under way when it was stopped has been read by the provider.
-            was_sent = status == "stopped" and self._circuit is not None
-            return Usage(self._own_input) if was_sent else Usage()
+        if state is None and status == "stopped" and self._circuit is not None:
+            # The request was under way, and so has been read by the provider.
+            return Usage(self._own_input)
+        if state is None or (self._source is None and state.usage.input_tokens is None):
+            return Usage()
         model = self._current_model
         return pricing.believable_usage(
             state.usage,

@@ -147,23 +147,26 @@ class _Answer:
 
     def send(self, data: bytes) -> None:
         """Write one chunk straight to the socket, which is far cheaper than through the framework."""
+        if data:
+            self.transport().write(_chunked(data))
+
+    def transport(self) -> asyncio.Transport:
         transport = self.request.transport
-        if data and transport is not None:
-            transport.write(_chunked(data))
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        return transport
 
     async def drain(self) -> None:
         await self.request.protocol._drain_helper()
+        await asyncio.sleep(0)
 
     async def say(self, words: list[str]) -> None:
         behaviour = self.behaviour
         if behaviour.rate:
-            await _Pacer(self.request.transport, self.wire, words, behaviour).done
+            await _Pacer(self.transport(), self.wire, words, behaviour).done
             return
-        transport = self.request.transport
         for start in range(0, len(words), 64):
-            if transport is None or transport.is_closing():
-                return
-            transport.write(b"".join(_frames(self.wire, tuple(words[start : start + 64]))))
+            self.transport().write(b"".join(_frames(self.wire, tuple(words[start : start + 64]))))
             await self.drain()
 
     async def end(self) -> None:
@@ -172,8 +175,7 @@ class _Answer:
 
     def hang_up(self) -> None:
         """Close without the end of the chunked body."""
-        if self.request.transport is not None:
-            self.request.transport.close()
+        self.transport().close()
 
     async def wait_for_ever(self) -> None:
         await asyncio.sleep(_SECONDS)
@@ -345,7 +347,6 @@ class _Answer:
         words = reply_words(64)
         for _ in range(1_000_000 // 64):
             await self.say(words)
-            await asyncio.sleep(0)
         await self.end()
 
     async def endless_junk(self) -> None:
@@ -365,7 +366,9 @@ class _Answer:
 class _Pacer:
     """Writes words at a steady rate from timer callbacks, without a task switch for each."""
 
-    def __init__(self, transport: Any, wire: Wire, words: list[str], behaviour: Behaviour) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, wire: Wire, words: list[str], behaviour: Behaviour
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._wire = wire
@@ -380,7 +383,7 @@ class _Pacer:
     def _tick(self) -> None:
         if self.done.done():
             return
-        if self._position == self._count or self._transport is None or self._transport.is_closing():
+        if self._position == self._count or self._transport.is_closing():
             self.done.set_result(None)
             return
         if self._frames:
