@@ -33,6 +33,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     TransactionTestCase._fixture_teardown = lambda self: database.restore_seed_rows()
     yield
     with django_db_blocker.unblock():
+        database.close_other_sessions()
         database.use_role("parlor_owner")
 
 

@@ -80,6 +80,15 @@ def _restore_statement(database: str) -> sql.Composed:
         return sql.SQL("\n").join(statements)
 
 
+def close_other_sessions() -> None:
+    """End what threads of the suite left open; a database in use cannot be dropped."""
+    with as_superuser() as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
 def _tables(admin: psycopg.Connection) -> list[str]:
     rows = admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
     return [row[0] for row in rows]
