@@ -1,7 +1,7 @@
 from datetime import UTC
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.models import Bucket, LedgerTransaction, Tier
@@ -72,6 +72,7 @@ class SpentSerializer(serializers.Serializer):
     daily_remaining = CreditsField(source="wallet.daily_remaining")
 
 
+@extend_schema_serializer(component_name="UsageToday")
 class UsageSerializer(serializers.Serializer):
     day = serializers.DateField(source="wallet.day")
     resets_at = serializers.DateTimeField(source="wallet.resets_at", default_timezone=UTC)

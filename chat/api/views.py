@@ -58,6 +58,7 @@ class ChatView(APIView):
 
 class SessionListView(IdempotentMixin, ChatView):
     @extend_schema(
+        operation_id="chat_sessions_list",
         parameters=[
             OpenApiParameter("q", str, description="Words in titles and messages."),
             OpenApiParameter("archived", bool, description="The archived ones instead."),

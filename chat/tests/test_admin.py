@@ -15,9 +15,7 @@ SECRET = "Bernoulli and the brass engine"
 
 
 def noted():
-    return list(
-        StaffAction.objects.exclude(action="set_tier").values_list("action", "target_id", "reason")
-    )
+    return list(StaffAction.objects.exclude(action="set_tier").values_list("action", "target_id", "reason"))
 
 
 def staff_client(*permissions):
