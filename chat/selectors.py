@@ -123,6 +123,15 @@ def get_generation(user_id: UUID, generation_id: object) -> Generation:
     return found
 
 
+def get_last_generation(user_id: UUID, reply_id: object) -> Generation:
+    """How a reply of the user's was made the last time, with its receipt. Raises NotFound."""
+    message = get_message(user_id, reply_id)
+    found = Generation.objects.filter(user_id=user_id, reply=message).order_by("-id").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
 def find_generation(session_id: UUID, client_id: str) -> Generation | None:
     return (
         Generation.objects.select_related("reply").filter(session_id=session_id, client_id=client_id).first()
@@ -148,6 +157,18 @@ def list_sessions(user_id: UUID, *, is_archived: bool = False, query: str = "") 
         said = Message.objects.filter(session_id=OuterRef("id"), user_id=user_id, search=wanted)
         sessions = sessions.filter(Q(search=wanted) | Q(title__icontains=query) | Exists(said))
     return sessions
+
+
+def find_latest_session(user_id: UUID, persona_id: UUID) -> ChatSession | None:
+    """The chat with a persona that the user was in last; archived ones are left in peace."""
+    sessions = ChatSession.objects.owned_by(user_id).filter(persona_id=persona_id, archived_at__isnull=True)
+    return sessions.only("id").order_by("-last_message_at", "-id").first()
+
+
+def find_deleted_session(user_id: UUID, session_id: UUID) -> ChatSession | None:
+    """A chat of the user's that was deleted and may still be restored."""
+    deleted = ChatSession.objects.filter(id=session_id, user_id=user_id, deleted_at__isnull=False)
+    return deleted.only("id", "title").first()
 
 
 def list_latest_by_persona(user_id: UUID, *, limit: int) -> list[ChatSession]:

@@ -215,6 +215,7 @@ PAGES = [
     Row("chat:start", "POST", "owner", ids={"slug": "draft_slug"}, ok=302),
     _page("chat:session-list"),
     _chat_page("session-detail", "GET"),
+    _chat_page("session-thread", "GET"),
     _chat_page("older-messages", "GET", query="start=not-an-id", ok=404),
     _chat_page("message-send", "POST", body={"content": "Hello"}, ok=302),
     _chat_page("generation-stop", "POST", ok=302),

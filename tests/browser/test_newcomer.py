@@ -123,7 +123,7 @@ def test_stops_answers_again_and_pages_through_variants(visit: Visit, house: Ins
     expect(page.locator(".message-note")).to_contain_text("Stopped")
     assert last_reply(house, session_id)[1] == "stopped"
 
-    page.locator("form[data-reply] button[aria-label='Answer again']").last.click()
+    page.locator(".message-tools [aria-label='Answer again']").last.click()
     expect(page.locator(".variants")).to_contain_text("2/2", timeout=20_000)
     page.locator(".variants button").first.click()
     expect(page.locator(".variants")).to_contain_text("1/2")

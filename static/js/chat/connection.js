@@ -1,88 +1,110 @@
-/* The websocket of one chat: it comes back by itself, a little later each time, and says how it is. */
+/* The websocket of one chat. It comes back by itself, a little later each time, and says how it is.
+
+Events: `event` (what the server sent, `detail` is the object), `state` (`detail`: live, lost, offline,
+blocked, signed-out, gone, crowded). `blocked` means that sockets seem not to get through at all. */
 const FIRST_PAUSE = 400;
-const LONGEST_PAUSE = 15_000;
-const PING_EVERY = 25_000;
-const FINAL_CODES = new Set([4401, 4404]);
+const LONGEST_PAUSE = 20_000;
+const CROWDED_PAUSE = 30_000;
+const PING_EVERY = 20_000;
+const PONG_WITHIN = 8_000;
+const READY_WITHIN = 10_000;
+const FAILURES_UNTIL_BLOCKED = 3;
+const FINAL = { 4401: "signed-out", 4404: "gone" };
 
 export class Connection extends EventTarget {
   constructor(sessionId) {
     super();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.address = `${scheme}://${location.host}/ws/chat/${sessionId}/`;
+    this.isReady = false;
+    this.isOver = false;
     this.attempts = 0;
-    this.open();
+    this.openedOnce = false;
+    this.tell("connecting");
     addEventListener("online", () => this.hurry());
+    addEventListener("offline", () => this.isReady || this.tell("offline"));
+    addEventListener("pageshow", (event) => event.persisted && this.hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
   }
 
-  get isReady() {
-    return this.isSessionReady && this.socket.readyState === WebSocket.OPEN;
+  tell(state) {
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 
+  /** Whether the frame is on its way. */
   send(frame) {
-    if (!this.isReady) return false;
+    if (!this.isReady || this.socket.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify(frame));
     return true;
   }
 
   open() {
-    clearTimeout(this.timer);
-    this.isSessionReady = false;
-    this.socket = new WebSocket(this.address);
-    this.socket.addEventListener("message", (event) => this.receive(JSON.parse(event.data)));
-    this.socket.addEventListener("close", (event) => this.closed(event));
+    clearTimeout(this.retry);
+    const socket = new WebSocket(this.address);
+    this.socket = socket;
+    this.patience = setTimeout(() => this.drop(), READY_WITHIN);
+    socket.addEventListener("message", ({ data }) => this.socket === socket && this.receive(JSON.parse(data)));
+    socket.addEventListener("close", ({ code }) => this.socket === socket && this.closed(code));
   }
 
+  /** Somebody came back to the page or to the network: now is better than later. */
   hurry() {
-    if (this.socket.readyState === WebSocket.CLOSED && !this.isOver) this.open();
+    if (this.isOver) return;
+    if (this.isReady) this.ping();
+    else if (this.socket?.readyState !== WebSocket.CONNECTING) this.open();
   }
 
   receive(event) {
-    if (event.type === "session.ready") {
-      this.attempts = 0;
-      this.isSessionReady = true;
-      clearInterval(this.pinging);
-      this.pinging = setInterval(() => this.send({ type: "ping" }), PING_EVERY);
-    }
+    clearTimeout(this.patience);
+    this.patience = undefined;
+    if (event.type === "pong") return;
+    if (event.type === "session.ready") this.greeted();
     this.dispatchEvent(new CustomEvent("event", { detail: event }));
   }
 
-  closed(event) {
+  greeted() {
+    this.attempts = 0;
+    this.openedOnce = true;
+    this.isReady = true;
     clearInterval(this.pinging);
-    this.isSessionReady = false;
-    this.isOver = FINAL_CODES.has(event.code);
-    this.dispatchEvent(new CustomEvent("lost", { detail: { code: event.code } }));
-    if (this.isOver) return;
-    // With jitter, so that everybody does not come back in the same moment after a restart.
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.attempts++, LONGEST_PAUSE) * (0.5 + Math.random());
-    this.timer = setTimeout(() => this.open(), pause);
+    this.pinging = setInterval(() => this.ping(), PING_EVERY);
+    this.tell("live");
   }
-}
 
-const TYPES = [
-  "message.created",
-  "generation.started",
-  "generation.delta",
-  "generation.completed",
-  "generation.stopped",
-  "generation.interrupted",
-  "generation.failed",
-  "generation.blocked",
-];
-
-/* The same events by server-sent events, for networks that let no websocket through. */
-export function followByEvents(generationId, receive) {
-  const source = new EventSource(`/api/v1/chat/generations/${generationId}/events/`);
-  for (const type of TYPES) {
-    source.addEventListener(type, (message) => {
-      const event = JSON.parse(message.data);
-      receive(event);
-      if (isEnd(event.type)) source.close();
-    });
+  /** A line that is dead without saying so is found out. */
+  ping() {
+    if (this.send({ type: "ping" })) this.patience ??= setTimeout(() => this.drop(), PONG_WITHIN);
   }
-  return source;
-}
 
-export function isEnd(type) {
-  return TYPES.slice(3).includes(type);
+  drop() {
+    const socket = this.socket;
+    this.closed(1006);
+    socket.close();
+  }
+
+  closed(code) {
+    clearTimeout(this.patience);
+    clearInterval(this.pinging);
+    this.patience = undefined;
+    this.socket = undefined;
+    this.isReady = false;
+    this.isOver = code in FINAL;
+    if (this.isOver) {
+      this.tell(FINAL[code]);
+      return;
+    }
+    this.attempts += 1;
+    this.retry = setTimeout(() => this.open(), this.pause(code));
+    if (code === 4429) this.tell("crowded");
+    else if (!navigator.onLine) this.tell("offline");
+    else this.tell(!this.openedOnce && this.attempts >= FAILURES_UNTIL_BLOCKED ? "blocked" : "lost");
+  }
+
+  /** With jitter, so that not everybody comes back in one moment after a restart. */
+  pause(code) {
+    const longest = code === 4429 ? CROWDED_PAUSE : LONGEST_PAUSE;
+    const first = code === 4429 ? CROWDED_PAUSE / 2 : FIRST_PAUSE;
+    return Math.min(first * 2 ** Math.min(this.attempts - 1, 8), longest) * (0.5 + Math.random());
+  }
 }

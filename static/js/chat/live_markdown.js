@@ -1,121 +1,249 @@
-/* A reply while it is being written: a small, safe part of Markdown, built from DOM nodes and never from HTML text.
+/* A text while it is being written, drawn block by block. Blocks that are finished are never touched again; only
+the last one is drawn anew, so a long reply costs no more at its end than at its beginning. When the reply is
+complete the server's rendering takes its place. */
+import { inline } from "./inline.js";
 
-Blocks that are finished stay as they are; only the last one is drawn again. When the reply is complete the
-server's rendering takes its place, so what is missing here (tables, nested lists) appears then. */
-const INLINE = /(`+)(.+?)\1|\*\*(.+?)\*\*|__(.+?)__|\*([^\s*](?:.*?[^\s*])?)\*|_([^\s_](?:.*?[^\s_])?)_/s;
-const MAX_INLINE = 4000;
+const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
+const HEADING = /^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$/;
+const RULE = /^ {0,3}(?:(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,})$/;
+const QUOTE = /^ {0,3}> ?/;
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])( {1,4}|$)/;
+const TABLE_LINE = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const LANGUAGE = /^[A-Za-z0-9+#.-]{1,30}$/;
+const DEEPEST = 8;
 
-function inline(text, parent) {
-  let rest = text;
-  while (rest) {
-    const match = rest.length <= MAX_INLINE ? INLINE.exec(rest) : null;
-    if (!match) break;
-    parent.append(rest.slice(0, match.index));
-    const [whole, ticks, code, strong, strongToo, em, emToo] = match;
-    const element = document.createElement(ticks ? "code" : strong ?? strongToo ? "strong" : "em");
-    if (ticks) element.textContent = code.trim();
-    else inline(strong ?? strongToo ?? em ?? emToo, element);
-    parent.append(element);
-    rest = rest.slice(match.index + whole.length);
+/** The top-level blocks of some lines: `{kind, lines, …}` in order. `isSaid`: only fences and paragraphs. */
+function blocks(lines, isSaid) {
+  const found = [];
+  let at = 0;
+  while (at < lines.length) {
+    if (!lines[at].trim()) {
+      at += 1;
+      continue;
+    }
+    const block = take(lines, at, isSaid);
+    found.push({ ...block, from: at });
+    at = block.to;
   }
-  if (rest) parent.append(rest);
+  return found;
 }
 
-function lines(text, parent) {
-  text.split("\n").forEach((line, number) => {
-    if (number) parent.append(document.createElement("br"));
-    inline(line, parent);
-  });
+function take(lines, at, isSaid) {
+  const line = lines[at];
+  const fence = FENCE.exec(line);
+  if (fence) return takeFence(lines, at, fence);
+  if (isSaid) return takeParagraph(lines, at, (next) => FENCE.test(next));
+  const heading = HEADING.exec(line);
+  if (heading) return { kind: "heading", to: at + 1, level: heading[1].length, text: heading[2] ?? "" };
+  if (RULE.test(line)) return { kind: "rule", to: at + 1 };
+  if (QUOTE.test(line)) return takeQuote(lines, at);
+  if (ITEM.test(line)) return takeList(lines, at);
+  if (line.includes("|") && TABLE_LINE.test(lines[at + 1] ?? "") && cells(line).length === cells(lines[at + 1]).length) return takeTable(lines, at);
+  return takeParagraph(lines, at, interrupts);
 }
 
-function fence(block) {
-  const [first, ...rest] = block.split("\n");
-  const mark = /^(`{3,}|~{3,})/.exec(first)[1];
-  if (rest.at(-1)?.startsWith(mark)) rest.pop();
-  const pre = document.createElement("pre");
-  const code = document.createElement("code");
-  code.textContent = rest.join("\n");
+function interrupts(line) {
+  const item = ITEM.exec(line);
+  const startsList = item && item[0].trim() !== line.trim() && (item[2].length === 1 || item[2].startsWith("1") && item[2].length === 2);
+  return FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || startsList;
+}
+
+function takeParagraph(lines, at, ends) {
+  let to = at + 1;
+  while (to < lines.length && lines[to].trim() && !ends(lines[to])) to += 1;
+  return { kind: "paragraph", to, text: lines.slice(at, to).map((line) => line.trimStart()).join("\n").trimEnd() };
+}
+
+function takeFence(lines, at, [, mark, language]) {
+  const closing = new RegExp(`^ {0,3}${mark[0]}{${mark.length},}\\s*$`);
+  let to = at + 1;
+  while (to < lines.length && !closing.test(lines[to])) to += 1;
+  const text = lines.slice(at + 1, to).join("\n");
+  return { kind: "fence", to: Math.min(to + 1, lines.length), text, language, isClosed: to < lines.length };
+}
+
+function takeQuote(lines, at) {
+  let to = at;
+  const inside = [];
+  while (to < lines.length && lines[to].trim() && (QUOTE.test(lines[to]) || !interrupts(lines[to]))) {
+    inside.push(lines[to].replace(QUOTE, ""));
+    to += 1;
+  }
+  return { kind: "quote", to, inside };
+}
+
+function takeList(lines, at) {
+  const first = ITEM.exec(lines[at]);
+  const mark = first[2].at(-1);
+  const items = [];
+  let isLoose = false;
+  let to = at;
+  while (to < lines.length) {
+    const item = ITEM.exec(lines[to]);
+    if (!item || item[2].at(-1) !== mark || RULE.test(lines[to])) break;
+    const taken = takeItem(lines, to, item[0].length);
+    items.push(taken.inside);
+    isLoose ||= taken.hasGap || (taken.endsInGap && ITEM.test(lines[taken.to] ?? ""));
+    to = taken.to;
+  }
+  const start = Number.parseInt(first[2], 10);
+  return { kind: "list", to, items, isLoose, start: Number.isNaN(start) ? null : start };
+}
+
+function takeItem(lines, at, indent) {
+  const inside = [lines[at].slice(indent)];
+  let to = at + 1;
+  let gap = 0;
+  let hasGap = false;
+  for (; to < lines.length; to += 1) {
+    const line = lines[to];
+    const depth = line.length - line.trimStart().length;
+    if (!line.trim()) gap += 1;
+    else if (depth >= indent) {
+      hasGap ||= gap > 0;
+      inside.push(...Array(gap).fill(""), line.slice(indent));
+      gap = 0;
+    } else if (gap || interrupts(line) || ITEM.test(line)) break;
+    else inside.push(line.trimStart());
+  }
+  return { inside, to, hasGap, endsInGap: gap > 0 };
+}
+
+function takeTable(lines, at) {
+  let to = at + 2;
+  while (to < lines.length && lines[to].trim() && !interrupts(lines[to])) to += 1;
+  return { kind: "table", to, head: cells(lines[at]), rows: lines.slice(at + 2, to).map(cells) };
+}
+
+function cells(line) {
+  return line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+}
+
+const make = (tag) => document.createElement(tag);
+
+function filled(tag, text, isOpen) {
+  const element = make(tag);
+  inline(text, element, isOpen);
+  return element;
+}
+
+const DRAW = {
+  paragraph: (block, isOpen) => filled("p", block.text, isOpen),
+  heading: (block, isOpen) => filled(`h${Math.min(block.level + 2, 6)}`, block.text, isOpen),
+  rule: () => make("hr"),
+  fence: drawFence,
+  quote: drawQuote,
+  list: drawList,
+  table: drawTable,
+};
+
+function drawFence(block) {
+  const pre = make("pre");
+  const code = make("code");
+  if (LANGUAGE.test(block.language)) code.className = `language-${block.language}`;
+  code.append(block.text);
   pre.append(code);
   return pre;
 }
 
-function list(block, tag, marker) {
-  const element = document.createElement(tag);
-  for (const line of block.split("\n")) {
-    if (marker.test(line) || !element.lastChild) {
-      const item = document.createElement("li");
-      inline(line.replace(marker, ""), item);
-      element.append(item);
-    } else {
-      element.lastChild.append(document.createElement("br"));
-      inline(line.trim(), element.lastChild);
+function drawQuote(block, isOpen, depth) {
+  const quote = make("blockquote");
+  quote.append(...drawAll(block.inside, isOpen, depth));
+  return quote;
+}
+
+function drawList(block, isOpen, depth) {
+  const list = make(block.start === null ? "ul" : "ol");
+  if (block.start !== null && block.start !== 1) list.start = block.start;
+  block.items.forEach((inside, number) => {
+    const item = make("li");
+    const isLast = number === block.items.length - 1;
+    for (const element of drawAll(inside, isOpen && isLast, depth)) {
+      if (element.tagName === "P" && !block.isLoose) item.append(...element.childNodes);
+      else item.append(element);
     }
-  }
+    list.append(item);
+  });
+  return list;
+}
+
+function drawTable(block, isOpen) {
+  const table = make("table");
+  const head = make("thead");
+  head.append(tableRow("th", block.head, block.head.length));
+  const body = make("tbody");
+  body.append(...block.rows.map((row) => tableRow("td", row, block.head.length)));
+  table.append(head, ...(block.rows.length ? [body] : []));
+  return table;
+}
+
+function tableRow(tag, row, width) {
+  const element = make("tr");
+  for (let column = 0; column < width; column += 1) element.append(filled(tag, row[column] ?? "", false));
   return element;
 }
 
-function draw(block) {
-  if (/^(`{3,}|~{3,})/.test(block)) return fence(block);
-  if (/^\s*[-*+]\s/.test(block)) return list(block, "ul", /^\s*[-*+]\s+/);
-  if (/^\s*\d{1,9}[.)]\s/.test(block)) return list(block, "ol", /^\s*\d{1,9}[.)]\s+/);
-  const heading = /^(#{1,6})\s+(.*)$/s.exec(block);
-  const tag = heading ? `h${Math.min(heading[1].length + 2, 6)}` : block.startsWith(">") ? "blockquote" : "p";
-  const element = document.createElement(tag);
-  lines(heading ? heading[2] : tag === "blockquote" ? block.replace(/^>\s?/gm, "") : block, element);
-  return element;
+function drawAll(lines, isOpen, depth) {
+  if (depth > DEEPEST) return [filled("p", lines.join("\n"), false)];
+  const all = blocks(lines, false);
+  return all.map((block, number) => DRAW[block.kind](block, isOpen && number === all.length - 1, depth + 1));
 }
 
-/* The text cut at blank lines that are not inside a fence. */
-function blocks(text) {
-  const found = [];
-  let current = [];
-  let open = "";
-  for (const line of text.split("\n")) {
-    const mark = /^(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
-    if (open) {
-      current.push(line);
-      if (mark && mark[0] === open[0] && mark.length >= open.length) {
-        open = "";
-        found.push(current.join("\n"));
-        current = [];
-      }
-    } else if (mark) {
-      if (current.length) found.push(current.join("\n"));
-      current = [line];
-      open = mark;
-    } else if (line.trim()) {
-      current.push(line);
-    } else if (current.length) {
-      found.push(current.join("\n"));
-      current = [];
-    }
-  }
-  if (current.length) found.push(current.join("\n"));
-  return found;
+/** What a person typed, as it will look when the server has it. */
+export function drawSaid(text) {
+  return blocks(text.split("\n"), true).map((block) => DRAW[block.kind](block, false, 0));
 }
 
+/** A growing text in `place`. `drawn` is called after each painting. */
 export class LiveText {
-  constructor(place) {
+  constructor(place, drawn = () => {}) {
     this.place = place;
+    this.drawn = drawn;
     this.text = "";
-    this.drawn = [];
-    this.place.replaceChildren();
+    this.settled = 0;
+    this.last = [];
+    this.isFresh = true;
   }
 
   add(text) {
     this.text += text;
-    this.request ??= requestAnimationFrame(() => this.draw());
+    this.frame ??= requestAnimationFrame(() => this.draw());
   }
 
+  /** Draws what has come since the last time. Pages in the background are drawn when they are looked at. */
   draw() {
-    this.request = undefined;
-    blocks(this.text).forEach((block, number) => {
-      if (this.drawn[number]?.block === block) return;
-      const element = draw(block);
-      if (this.drawn[number]) this.drawn[number].element.replaceWith(element);
-      else this.place.append(element);
-      this.drawn[number] = { block, element };
-    });
-    this.place.dispatchEvent(new CustomEvent("words", { bubbles: true }));
+    cancelAnimationFrame(this.frame);
+    this.frame = undefined;
+    if (this.isFresh) this.place.replaceChildren();
+    this.isFresh = false;
+    const lines = this.text.slice(this.settled).split("\n");
+    const all = blocks(lines, false);
+    all.forEach((block, number) => this.drawBlock(block, number, number === all.length - 1));
+    for (const extra of this.last.splice(all.length)) extra.element.remove();
+    this.settle(lines, all);
+    this.drawn();
+  }
+
+  drawBlock(block, number, isOpen) {
+    const old = this.last[number];
+    if (old && block.kind === "fence" && old.kind === "fence" && block.text.startsWith(old.text)) {
+      // Long code grows in place: selecting and scrolling inside it goes on working.
+      old.element.querySelector("code").firstChild?.appendData?.(block.text.slice(old.text.length));
+      if (!old.text) old.element.querySelector("code").textContent = block.text;
+      old.text = block.text;
+      return;
+    }
+    const element = DRAW[block.kind](block, isOpen, 0);
+    if (old) old.element.replaceWith(element);
+    else this.place.append(element);
+    this.last[number] = { kind: block.kind, text: block.text, element };
+  }
+
+  /** Everything before the last block stays as it is. */
+  settle(lines, all) {
+    if (all.length < 2) return;
+    const from = all.at(-1).from;
+    this.settled += lines.slice(0, from).reduce((sum, line) => sum + line.length + 1, 0);
+    this.last.splice(0, all.length - 1);
   }
 }

@@ -1,274 +1,253 @@
 /* The chat page. It starts from a page that works by itself, and adds what is live. */
+import { Actions } from "./actions.js";
+import { Announcer } from "./announcer.js";
+import { call } from "./api.js";
 import { Composer } from "./composer.js";
-import { Connection, followByEvents } from "./connection.js";
-import { Refusal, partial, post } from "./api.js";
+import { Connection } from "./connection.js";
+import { Follower } from "./fallback.js";
+import { Outbox } from "./outbox.js";
+import { page, say } from "./page.js";
 import { Replies } from "./replies.js";
+import { Scroll } from "./scroll.js";
+import { Sending, signInLink } from "./sending.js";
+import { Sessions } from "./sessions.js";
 import { Thread } from "./thread.js";
 
+const LOOK_EVERY = 15_000;
+
 const root = document.querySelector("[data-chat]");
-const words = document.querySelector("[data-words-of-page]").dataset;
-const sessionId = root.dataset.session;
 const state = root.querySelector("[data-state]");
-const note = root.querySelector("[data-composer-note]");
-const stopButton = root.querySelector("[data-stop]");
-const sendButton = root.querySelector("[data-send]");
+const scroll = new Scroll(root.querySelector("[data-scroll]"), root.querySelector("[data-messages]"), root.querySelector("[data-new-words]"));
+const thread = new Thread(root, scroll);
+const composer = new Composer(root.querySelector("[data-composer]"), root.querySelector("[data-composer-note]"));
+const announcer = new Announcer(root.querySelector("[data-spoken]"));
+const connection = new Connection(page.session);
+const replies = new Replies(thread, scroll, announcer, resume);
+const outbox = new Outbox(page.session);
+const sessions = new Sessions();
+const followers = new Map();
+const sending = new Sending({ connection, thread, composer, outbox, replies, receive, follow });
+const actions = new Actions(root, { thread, sending, composer, replies });
+let wasLive = false;
 
-const thread = new Thread(root, words);
-const composer = new Composer(root.querySelector("[data-composer]"), sessionId);
-const connection = new Connection(sessionId);
-const replies = new Replies(thread, connection, root.querySelector("[data-spoken]"));
-const followed = new Set();
-
-function say(text) {
-  note.textContent = text;
-}
-
-/* --- Events, from wherever they come --- */
+/* --- What the server says, by socket or by HTTP --- */
 
 function receive(event) {
   if (event.type === "message.created") created(event.message);
-  else if (event.type === "error") refused(event, event.client_id);
-  else if (event.type === "session.changed") location.reload();
+  else if (event.type === "error") sending.refused(event, event.client_id);
+  else if (event.type === "session.ready") ready(event);
+  else if (event.type === "session.changed") reload();
   else replies.receive(event);
 }
 
-async function created(message) {
-  const isNew = !thread.find(message.id);
-  thread.show(message);
-  if (message.role !== "user") return;
-  composer.delivered(message.client_id);
-  say("");
-  if (isNew) await thread.refresh(message.id).catch(() => {});
+function created(message) {
+  if (message.client_id) sending.arrived(message.client_id);
+  if (!thread.show(message)) reload();
 }
 
-connection.addEventListener("event", ({ detail }) => {
-  if (detail.type !== "session.ready") {
-    receive(detail);
-    return;
+/** The socket is there. What the page believes and what is true may differ after a pause. */
+async function ready({ running }) {
+  stopFollowing();
+  const isStale = wasLive || thread.live.length !== running.length;
+  wasLive = true;
+  if (isStale) await reload();
+  for (const id of running) {
+    replies.expect(id);
+    resume(id, replies.lastSeq(id));
   }
-  state.textContent = "";
-  replies.resume(detail.running);
-  flush();
+  for (const id of replies.running.keys()) if (!running.includes(id)) resume(id, replies.lastSeq(id));
+  sending.flush();
+}
+
+/** Asks for the events of a reply after number `after`. */
+function resume(id, after) {
+  if (!connection.send({ type: "generation.resume", generation_id: id, after })) follow(id, { isAnew: true });
+}
+
+let loading = null;
+
+/** Takes the thread as the server has it; several wishes at once are one. */
+function reload() {
+  loading ??= thread
+    .load()
+    .catch(() => {})
+    .finally(() => (loading = null));
+  return loading;
+}
+
+/* --- Without a socket --- */
+
+function follow(id, { isAnew = false } = {}) {
+  if (connection.isReady) return;
+  if (isAnew) stopFollowing();
+  if (followers.has(id)) return;
+  const lost = async () => {
+    followers.delete(id);
+    replies.forget(id);
+    await reload();
+    sending.flush();
+  };
+  followers.set(id, new Follower(id, replies.lastSeq(id), receive, lost));
+}
+
+function stopFollowing() {
+  for (const follower of followers.values()) follower.stop();
+  followers.clear();
+}
+
+/** Other devices cannot be heard without a socket; looking now and then is enough. */
+setInterval(() => {
+  if (connection.state === "blocked" && !document.hidden && !replies.current) reload();
+}, LOOK_EVERY);
+
+connection.addEventListener("event", ({ detail }) => receive(detail));
+connection.addEventListener("state", ({ detail }) => {
+  const told = { lost: "connecting", offline: "offline", blocked: "slow", gone: "gone", crowded: "tooManyTabs" }[detail];
+  state.replaceChildren(told ? say(told) : "");
+  if (detail === "signed-out") state.replaceChildren(`${say("signedOut")} `, signInLink());
+  if (detail === "lost" || detail === "blocked") for (const id of replies.running.keys()) follow(id);
+  if (detail === "blocked") {
+    if (page.running) {
+      replies.expect(page.running);
+      follow(page.running);
+    }
+    sending.flush();
+  }
 });
 
-connection.addEventListener("lost", ({ detail }) => {
-  state.textContent = navigator.onLine ? words.connecting : words.offline;
-  if (detail.code === 4401) state.textContent = words.signedOut;
-});
+/* --- Replies --- */
 
 replies.addEventListener("change", () => {
-  const isWriting = Boolean(replies.current);
-  stopButton.hidden = !isWriting;
-  sendButton.hidden = isWriting;
-  state.textContent = isWriting ? words.writing : "";
+  composer.busy(Boolean(replies.current));
+  if (connection.isReady) state.textContent = replies.current ? say("writing") : "";
+});
+
+replies.addEventListener("astray", async ({ detail: id }) => {
+  await reload();
+  replies.expect(id);
+  resume(id, 0);
 });
 
 replies.addEventListener("end", async ({ detail }) => {
-  if (detail.wallet) showCredits(detail.wallet.available);
-  const id = detail.message?.id;
-  if (id) await thread.refresh(id).catch(() => {});
-  showTitle().catch(() => {});
+  followers.get(detail.generation_id)?.stop();
+  followers.delete(detail.generation_id);
+  if (detail.wallet) showCreditsLeft(detail.wallet.available);
+  await showEnd(detail.message);
+  sending.flush();
 });
 
-/* A chat gets its name from the first words said in it. */
-async function showTitle() {
-  const session = await (await fetch(`/api/v1/chat/sessions/${sessionId}/`)).json();
-  for (const place of document.querySelectorAll("[data-title], .session-link[aria-current] .session-title")) place.textContent = session.title;
-  const preview = document.querySelector(".session-link[aria-current] .session-preview");
-  if (preview) preview.textContent = session.last_message_preview;
+async function showEnd(message) {
+  if (!message) return reload();
+  try {
+    const row = await thread.refresh(message.id);
+    scroll.grew(thread.find(message.id));
+    if (!row) return;
+    sessions.update(row);
+    for (const place of root.querySelectorAll("[data-title]")) place.textContent = row.dataset.title;
+    const field = document.querySelector("[data-title-field]");
+    if (field && field !== document.activeElement) field.value = row.dataset.title;
+  } catch {
+    // The words are there; how the server draws them comes with the next look.
+    thread.note(thread.find(message.id), message.detail);
+  }
 }
 
-function showCredits(text) {
-  for (const place of document.querySelectorAll("[data-credits]")) place.textContent = text;
-  const short = Math.floor(Number(text) * 100) / 100;
+function showCreditsLeft(credits) {
+  for (const place of document.querySelectorAll("[data-credits]")) place.textContent = credits;
+  const short = Math.floor(Number(credits) * 100 + 1e-6) / 100;
   for (const place of document.querySelectorAll("[data-header-credits]")) place.textContent = String(short);
 }
 
-/* --- Saying something --- */
-
-composer.addEventListener("send", ({ detail }) => {
-  composer.post(detail);
-  composer.take();
-  thread.showWaiting(detail.clientId, detail.content);
-  deliver(detail);
-});
-
-function deliver({ clientId, content }) {
-  if (connection.send({ type: "message.send", client_id: clientId, content })) return;
-  ask(`/api/v1/chat/sessions/${sessionId}/messages/`, { client_id: clientId, content }, clientId);
-}
-
-/* What was not delivered before a reload, a crash or a lost network goes out again under its old id. */
-function flush() {
-  for (const entry of composer.outbox) {
-    if (!thread.waiting(entry.clientId)) thread.showWaiting(entry.clientId, entry.content);
-    deliver(entry);
-  }
-}
-
-async function ask(path, body, clientId) {
-  try {
-    const answer = await post(path, body);
-    if (answer.message) created(answer.message);
-    if (answer.reply) created(answer.reply);
-    follow(answer.generation.id);
-  } catch (error) {
-    if (error instanceof Refusal) refused(error.problem, clientId);
-    else if (clientId) say(words.offline);
-    else say(words.failed);
-  }
-}
-
-/* The socket joins by itself; without one the events come over HTTP. */
-function follow(generationId) {
-  if (connection.isReady || followed.has(generationId)) return;
-  followed.add(generationId);
-  followByEvents(generationId, receive);
-}
-
-function refused(problem, clientId) {
-  const entry = composer.outbox.find((other) => other.clientId === clientId);
-  if (entry) {
-    composer.delivered(clientId);
-    thread.waiting(clientId)?.remove();
-    composer.giveBack(entry.content);
-  }
-  if (problem.code === "insufficient_credits") showCreditsSheet(problem);
-  else if (problem.code === "rate_limited") say(`${problem.detail} ${problem.retry_after ?? ""}`.trim());
-  else say(problem.detail || words.failed);
-}
-
-function showCreditsSheet(problem) {
-  const sheet = document.getElementById("credits-sheet");
-  sheet.querySelector("[data-required]").textContent = problem.required;
-  sheet.querySelector("[data-available]").textContent = problem.available;
-  sheet.showModal();
-}
-
-/* --- Stopping --- */
+/* --- The reader --- */
 
 function stop() {
-  const generation = replies.current;
-  if (!generation) return;
-  if (!connection.send({ type: "generation.stop", generation_id: generation })) post(`/api/v1/chat/generations/${generation}/stop/`).catch(() => say(words.failed));
+  const id = replies.current;
+  if (!id || connection.send({ type: "generation.stop", generation_id: id })) return;
+  call(`generations/${id}/stop/`).catch(() => composer.tell(say("failed")));
 }
 
+function isTyping(element) {
+  return element.matches("input, textarea, select, [contenteditable]");
+}
+
+const KEYS = {
+  "/": () => composer.text.focus(),
+  "?": () => document.getElementById("shortcuts").showModal(),
+  End: () => scroll.toEnd({ isSmooth: true, isWanted: true }),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
+  const isFree = !isTyping(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (event.key === "Escape" && replies.current && !document.querySelector(":popover-open, .session-menu")) stop();
+  else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") focusSearch(event);
+  else if (event.altKey && event.code === "KeyR") answerAgain(event);
+  else if (isFree && KEYS[event.key]) {
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+});
+
+function focusSearch(event) {
+  event.preventDefault();
+  const side = document.getElementById("chats");
+  if (!side.checkVisibility()) openSide(side);
+  document.getElementById("session-query").focus();
+}
+
+function answerAgain(event) {
+  event.preventDefault();
+  const tool = thread.lastOf("assistant")?.querySelector(".message-tools [data-act=regenerate]");
+  if (tool && !replies.current) actions.act("regenerate", tool);
+}
+
+composer.addEventListener("send", ({ detail }) => sending.send(detail));
 composer.addEventListener("stop", stop);
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open], .panel-open") && replies.current) stop();
+composer.addEventListener("editlast", () => actions.editLast());
+thread.list.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-older]")) return;
+  event.preventDefault();
+  thread.showOlder();
 });
 
-/* --- What one can do with a message --- */
+/* --- The columns: folded away on a desk, sheets on a phone --- */
 
-composer.addEventListener("editlast", () => {
-  const edit = [...thread.list.querySelectorAll(".message-user .edit")].at(-1);
-  if (!edit) return;
-  edit.open = true;
-  edit.querySelector("textarea").focus();
-});
+const main = document.getElementById("main");
+const wide = { chats: matchMedia("(min-width: 56rem)"), about: matchMedia("(min-width: 80rem)") };
 
-function actionOf(form) {
-  return new URL(form.action).pathname.split("/").at(-2);
+function openSide(side) {
+  if (wide[side.id].matches) fold(side.id, false);
+  else side.showPopover();
 }
 
-function messageOf(element) {
-  return new URL(element.action).pathname.split("/").at(-3);
-}
-
-root.addEventListener("submit", async (event) => {
-  const form = event.target;
-  if ("reply" in form.dataset) {
-    event.preventDefault();
-    const body = { client_id: crypto.randomUUID() };
-    if ("edit" in form.dataset) body.content = form.content.value;
-    form.closest("details")?.removeAttribute("open");
-    ask(`/api/v1/chat/messages/${messageOf(form)}/${actionOf(form)}/`, body);
-  } else if ("rate" in form.dataset) {
-    event.preventDefault();
-    const id = messageOf(form);
-    try {
-      await post(`/api/v1/chat/messages/${id}/feedback/`, { rating: actionOf(form) });
-      await thread.refresh(id);
-      thread.find(id)?.querySelector(`[data-rate=${form.dataset.rate}] button`)?.focus();
-    } catch {
-      say(words.failed);
-    }
-  } else if (form.dataset.confirm && !confirm(form.dataset.confirm)) {
-    event.preventDefault();
-  }
-});
-
-root.addEventListener("click", (event) => {
-  const copy = event.target.closest("[data-act]");
-  if (copy?.dataset.act === "copy") copyText(copy, copy.closest(".message").querySelector("[data-words]").innerText);
-  else if (copy?.dataset.act === "copy-code") copyText(copy, copy.previousElementSibling.innerText);
-  const older = event.target.closest("[data-older]");
-  if (older) {
-    event.preventDefault();
-    thread.showOlder(older).catch(() => older.removeAttribute("aria-busy"));
-  }
-  const receipt = event.target.closest("[data-receipt]");
-  if (receipt) {
-    event.preventDefault();
-    showReceipt(receipt.href);
-  }
-});
-
-async function copyText(button, text) {
-  await navigator.clipboard.writeText(text);
-  button.dataset.done = words.copied;
-  setTimeout(() => delete button.dataset.done, 1500);
-}
-
-async function showReceipt(path) {
-  const dialog = document.getElementById("receipt");
+function fold(name, isFolded) {
+  main.classList.toggle(`folded-${name}`, isFolded);
+  document.querySelector(`[data-fold=${name}]`).setAttribute("aria-expanded", String(!isFolded));
   try {
-    dialog.querySelector("[data-receipt-body]").replaceChildren(...(await partial(path)));
-    dialog.showModal();
+    if (isFolded) localStorage.setItem(`parlor.folded.${name}`, "1");
+    else localStorage.removeItem(`parlor.folded.${name}`);
   } catch {
-    say(words.failed);
+    // Without storage the choice lasts as long as the page.
   }
 }
 
-/* --- Earlier messages come by themselves when the reader gets there --- */
-
-new MutationObserver(watchOlder).observe(thread.list, { childList: true });
-const nearTop = new IntersectionObserver(
-  (entries) => entries.some((entry) => entry.isIntersecting) && root.querySelector("[data-older]:not([aria-busy])")?.click(),
-  { root: thread.scroll, rootMargin: "400px 0px 0px" },
-);
-
-function watchOlder() {
-  nearTop.disconnect();
-  const older = root.querySelector("#older");
-  if (older && thread.scroll.scrollHeight > thread.scroll.clientHeight) nearTop.observe(older);
-}
-watchOlder();
-
-/* --- Side panels on small screens --- */
-
-let opener = null;
-
-function closePanels() {
-  for (const panel of document.querySelectorAll(".panel-open")) panel.classList.remove("panel-open");
-  opener?.setAttribute("aria-expanded", "false");
-  opener?.focus();
-  opener = null;
+for (const button of document.querySelectorAll("[data-fold]")) {
+  const { fold: name } = button.dataset;
+  button.setAttribute("aria-expanded", String(!main.classList.contains(`folded-${name}`)));
+  button.addEventListener("click", () => fold(name, !main.classList.contains(`folded-${name}`)));
+  wide[name].addEventListener("change", () => document.getElementById(name).matches(":popover-open") && document.getElementById(name).hidePopover());
 }
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-panel]");
-  if (button) {
-    const panel = document.getElementById(button.dataset.panel);
-    const isOpen = panel.classList.contains("panel-open");
-    closePanels();
-    if (isOpen) return;
-    panel.classList.add("panel-open");
-    button.setAttribute("aria-expanded", "true");
-    opener = button;
-    panel.querySelector("a, button, input")?.focus();
-  } else if (event.target.closest("[data-panel-close]") || (opener && !event.target.closest(".panel-open"))) {
-    closePanels();
-  }
-});
-addEventListener("keydown", (event) => event.key === "Escape" && opener && closePanels());
+/* --- Above the keyboard of a phone whose browser does not resize the page for it --- */
+
+function fitViewport() {
+  const { height, offsetTop } = globalThis.visualViewport;
+  const isCovered = innerHeight - height > 80;
+  document.documentElement.style.setProperty("--viewport", isCovered ? `${height}px` : "100dvh");
+  if (isCovered && offsetTop) scrollTo(0, 0);
+}
+globalThis.visualViewport?.addEventListener("resize", fitViewport);
+
+connection.open();
+if (matchMedia("(hover: hover) and (pointer: fine)").matches) composer.text.focus({ preventScroll: true });
+if (page.running) replies.expect(page.running);

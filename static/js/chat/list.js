@@ -1,0 +1,4 @@
+/* The page of all chats. */
+import { Sessions } from "./sessions.js";
+
+new Sessions();
