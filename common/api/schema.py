@@ -3,26 +3,26 @@
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse, inline_serializer
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
-_FIELD_ERROR = inline_serializer(
-    "FieldError",
-    {"field": serializers.CharField(), "code": serializers.CharField(), "detail": serializers.CharField()},
-    many=True,
-)
-PROBLEM = inline_serializer(
-    "Problem",
-    {
-        "type": serializers.CharField(),
-        "title": serializers.CharField(),
-        "status": serializers.IntegerField(),
-        "detail": serializers.CharField(),
-        "code": serializers.CharField(help_text="Stable; see the list of codes in the documentation."),
-        "errors": _FIELD_ERROR,
-        "request_id": serializers.CharField(),
-    },
-)
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField(help_text="Stable; see the list of codes in the documentation.")
+    errors: Any = FieldErrorSerializer(many=True)
+    request_id = serializers.CharField()
+
+
 _ALWAYS = {"400": "Malformed request", "401": "Not signed in", "404": "Not found", "429": "Too many requests"}
 _ON_WRITES = {
     "402": "Not enough credits",
@@ -43,7 +43,7 @@ class ProblemAutoSchema(AutoSchema):
             documented |= _ON_WRITES
         for status, description in documented.items():
             if status not in bodies:
-                response = OpenApiResponse(PROBLEM, description)
+                response = OpenApiResponse(ProblemSerializer, description)
                 bodies[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     response, status, media_types=["application/problem+json"], direction=direction
                 )
