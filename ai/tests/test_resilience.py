@@ -15,6 +15,7 @@ from ai.providers.failures import retry_after_seconds
 from ai.testing.fake_provider import Behaviour, FakeProvider, reply_words
 from ai.tests.factories import make_model, make_request
 from ai.types import CompletionRequest
+from common.db import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WHOLE = "".join(reply_words(20))
@@ -210,14 +211,14 @@ async def test_models_that_cannot_be_used_are_stepped_over(
     fake_provider: FakeProvider, settings: Any, chain: None
 ) -> None:
     settings.AI_MAX_RETRIES = 0
-    await AIModel.objects.filter(slug="second").aupdate(provider="gemini")
+    await in_thread(AIModel.objects.filter(slug="second").update, provider="gemini")
     fake_provider.queue(Behaviour("error_status", status=500))
     _text, stream = await receive(make_request(model="first"))
     assert stream.outcome.model == "third"
 
 
 async def test_a_model_switched_off_is_not_available(fake_provider: FakeProvider, chain: None) -> None:
-    await AIModel.objects.filter(slug="first").aupdate(is_enabled=False)
+    await in_thread(AIModel.objects.filter(slug="first").update, is_enabled=False)
     with pytest.raises(ModelUnavailable) as caught:
         await receive(make_request(model="first"))
     assert caught.value.code == "provider_unavailable"
@@ -228,7 +229,7 @@ async def test_the_cost_is_that_of_the_model_that_answered(
     fake_provider: FakeProvider, settings: Any, chain: None
 ) -> None:
     settings.AI_MAX_RETRIES = 0
-    await AIModel.objects.filter(slug="second").aupdate(input_price=0, output_price=1)
+    await in_thread(AIModel.objects.filter(slug="second").update, input_price=0, output_price=1)
     fake_provider.queue(Behaviour("error_status", status=500))
     _text, stream = await receive(make_request(model="first"))
     assert stream.outcome.cost_micro_usd == 20
