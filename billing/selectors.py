@@ -17,7 +17,6 @@ from billing.models import (
     ActionPrice,
     Gift,
     Hold,
-    LedgerCheck,
     LedgerEntry,
     LedgerTransaction,
     Pack,
@@ -31,6 +30,15 @@ from common.credits import format_credits
 _SHORTEST_DAY = timedelta(hours=20)
 # Prompt and answer of an ordinary turn, for somebody who has not talked yet.
 _USUAL_REPLY_TOKENS = 1_500
+
+# The tier of somebody who has no wallet yet is the first one.
+_PRICE = """
+SELECT slug, position, token_price, max_output_tokens, requests_per_minute, messages_per_day,
+       (SELECT array_agg(other.slug) FROM billing_tier other WHERE other.position <= own.position)
+  FROM billing_tier own
+ WHERE slug = coalesce((SELECT tier_id FROM billing_wallet WHERE user_id = %s),
+                       (SELECT slug FROM billing_tier ORDER BY position LIMIT 1))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +239,6 @@ def get_gift(occasion: str) -> int:
     return Gift.objects.filter(slug=occasion).values_list("credits", flat=True).first() or 0
 
 
-def get_latest_check() -> LedgerCheck | None:
-    return LedgerCheck.objects.order_by("-created_at").first()
-
-
 def _find_wallet(user_id: UUID) -> Wallet | None:
     return Wallet.objects.select_related("tier").filter(user_id=user_id).first()
 
@@ -248,13 +252,3 @@ def _next_day_starts_at(wallet: Wallet) -> datetime:
         return wallet.next_day_at
     midnight = timezone.make_aware(datetime.combine(wallet.day + timedelta(days=1), time.min))
     return max(midnight, wallet.opened_at + _SHORTEST_DAY)
-
-
-# The tier of somebody who has no wallet yet is the first one.
-_PRICE = """
-SELECT slug, position, token_price, max_output_tokens, requests_per_minute, messages_per_day,
-       (SELECT array_agg(other.slug) FROM billing_tier other WHERE other.position <= own.position)
-  FROM billing_tier own
- WHERE slug = coalesce((SELECT tier_id FROM billing_wallet WHERE user_id = %s),
-                       (SELECT slug FROM billing_tier ORDER BY position LIMIT 1))
-"""

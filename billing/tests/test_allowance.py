@@ -140,6 +140,32 @@ def test_m33_changing_the_time_zone_never_gives_two_within_twenty_hours(settings
     assert 12 <= len(opened) <= 15
 
 
+def test_m33_a_zone_where_it_is_tomorrow_already_brings_nothing_early(settings: Any) -> None:
+    settings.TIME_ZONE = "UTC"
+    late = datetime(2026, 5, 4, 22, 41, tzinfo=UTC)
+    user_id = make_wallet(now=late)
+    settings.TIME_ZONE = "Asia/Tokyo"
+    twenty_hours_on = late + timedelta(hours=20)
+    wallet = selectors.get_wallet(user_id, now=late + timedelta(minutes=1))
+    assert (wallet.day, wallet.resets_at) == (date(2026, 5, 4), twenty_hours_on)
+    selectors.get_wallet(user_id, now=twenty_hours_on - timedelta(seconds=1))
+    assert allowances(user_id) == ["2026-05-04"]
+    assert selectors.get_wallet(user_id, now=twenty_hours_on).day == date(2026, 5, 6)
+    assert allowances(user_id) == ["2026-05-04", "2026-05-06"]
+
+
+def test_m33_a_zone_where_it_is_still_yesterday_never_turns_the_day_back(settings: Any) -> None:
+    settings.TIME_ZONE = "Pacific/Kiritimati"
+    first = datetime(2026, 5, 3, 10, 0, tzinfo=UTC)
+    user_id = make_wallet(now=first)
+    settings.TIME_ZONE = "Pacific/Pago_Pago"
+    for hours in (1, 19, 20, 21, 24):
+        reserve(user_id, 0, now=first + timedelta(hours=hours))
+        assert Wallet.objects.get(pk=user_id).day == date(2026, 5, 4)
+    assert selectors.get_wallet(user_id, now=first + timedelta(hours=49)).day == date(2026, 5, 5)
+    assert allowances(user_id) == ["2026-05-04", "2026-05-05"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_m33_fifty_uses_at_midnight_open_the_day_once() -> None:
     user_id = make_wallet(now=NOON)

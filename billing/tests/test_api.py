@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.tests.factories import make_user
+from billing import statistics
 from billing.models import LedgerTransaction, Pack
 from billing.services import adjustments, grants, holds
 from billing.tests.factories import capture, make_wallet, reserve
@@ -212,6 +213,15 @@ def test_b6_the_catalogue_ships_with_the_published_numbers(api_client: ApiClient
         ("long_chat", "20"),
         ("image_analysis", "50"),
     ]
+
+
+def test_the_dashboard_sums_charges_by_day() -> None:
+    for amount in (2, 3):
+        capture(reserve(make_wallet(purchased=1), amount).hold_id, amount)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert statistics.charged_by_day(today) == {today.date(): 5 * MICRO}
+    assert statistics.charged_by_day(today + timedelta(days=1)) == {}
+    assert statistics.outstanding_credits().total == 2 * MICRO
 
 
 def test_what_is_not_on_sale_is_not_in_the_catalogue(api_client: ApiClient) -> None:

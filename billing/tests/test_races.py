@@ -9,7 +9,7 @@ from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from billing import database
 from billing.errors import DailyMessageLimit, InsufficientCredits
@@ -123,9 +123,15 @@ def test_the_sweeper_never_waits_for_a_wallet_somebody_holds() -> None:
     busy, idle = make_wallet(), make_wallet()
     for user_id in (busy, idle):
         reserve(user_id, 1, ttl=timedelta(0))
+
+    def sweep() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '1s'")
+        return holds.expire_holds()
+
     with transaction.atomic():
         reserve(busy, 1)
-        assert in_parallel(holds.expire_holds) == [1]
+        assert in_parallel(sweep) == [1]
     assert buckets(idle)["daily"] == (10, 0)
     assert holds.expire_holds() == 1
     assert buckets(busy)["daily"] == (10, 1)
