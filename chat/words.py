@@ -7,8 +7,6 @@ def page_words(name: str) -> dict[str, str]:
     """The texts by their names in the scripts; `{…}` is filled in there. `name` is the persona's."""
     who = {"name": name}
     return {
-        "you": _("You"),
-        "persona": name,
         "writing": _("%(name)s is writing…") % who,
         "answers": _("%(name)s answers") % who,
         "finished": _("%(name)s has finished.") % who,
@@ -35,16 +33,12 @@ def page_words(name: str) -> dict[str, str]:
         "editHelp": _("Sends it again as a new branch; the old one stays."),
         "save": _("Send"),
         "cancel": _("Cancel"),
-        "deleteMessage": _("Delete this message and everything said after it?"),
         "delete": _("Delete"),
         "deleted": _("“{title}” is deleted."),
         "undo": _("Undo"),
-        "restored": _("The chat is back."),
         "archived": _("“{title}” is archived."),
         "rename": _("New name of the chat"),
         "today": _("Today"),
         "yesterday": _("Yesterday"),
         "limitReached": _("You have sent all of today's {limit} messages."),
-        "tryAgain": _("Try again"),
-        "goOn": _("Go on"),
     }

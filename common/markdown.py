@@ -6,7 +6,7 @@ the text, and bounded.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import nh3
@@ -92,7 +92,7 @@ class _Renderer(RendererHTML):
     def heading_close(self, tokens: list[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return f"</h{_level(tokens[idx])}>\n"
 
-    def image(self, tokens: list[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return escape(self.renderInlineAsText(tokens[idx].children or [], options, env))
 
     def link_host(self, tokens: list[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
@@ -143,7 +143,8 @@ def _trim(url: str) -> str:
 
 
 def _name_hosts(children: Iterator[Token]) -> Iterator[Token]:
-    href, shown = "", []
+    href = ""
+    shown: list[str] = []
     for child in children:
         yield child
         if child.type == "link_open":
@@ -180,14 +181,18 @@ def _text(content: str) -> Token:
     return token
 
 
+class _Markdown(MarkdownIt):
+    def validateLink(self, url: str) -> bool:  # noqa: N802
+        return is_safe_link(url)
+
+
 def _make(configure: Callable[[MarkdownIt], MarkdownIt], *, has_links: bool) -> MarkdownIt:
-    markdown = configure(MarkdownIt("zero", {"html": False, "breaks": True}, renderer_cls=_Renderer))
+    markdown = configure(_Markdown("zero", {"html": False, "breaks": True}, renderer_cls=_Renderer))
     markdown.enable(["newline", "escape", "backticks", "strikethrough", "emphasis", "entity", "fence"])
     markdown.enable(["balance_pairs", "fragments_join", "text_join"])
     if has_links:
         markdown.enable(["link", "image", "autolink"])
     markdown.core.ruler.push("mend_links", _mend_links)
-    markdown.validateLink = is_safe_link  # type: ignore[method-assign]
     return markdown
 
 

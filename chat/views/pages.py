@@ -1,5 +1,6 @@
 """Looking at chats."""
 
+from typing import Any
 from uuid import UUID
 
 from csp.decorators import csp_update
@@ -18,7 +19,7 @@ from common.ids import parse_uuid
 from personas.selectors import get_visible_persona_by_slug
 
 # Scripts of these pages turn text into HTML in one named place only; the browser holds them to it.
-only_trusted_html = csp_update(
+only_trusted_html: Any = csp_update(
     {"require-trusted-types-for": ["'script'"], "trusted-types": ["parlor-fragment"]}
 )
 

@@ -105,7 +105,7 @@ export class Actions {
     if (message.querySelector(".edit-form")) return;
     const { content } = await call(`messages/${message.dataset.message}/`, { method: "GET" });
     const form = editForm(content);
-    const words = message.querySelector("[data-words]");
+    const said = message.querySelector("[data-words]");
     const close = () => {
       form.remove();
       message.classList.remove("message-editing");
@@ -123,7 +123,7 @@ export class Actions {
     });
     form.querySelector("[type=button]").addEventListener("click", close);
     message.classList.add("message-editing");
-    words.after(form);
+    said.after(form);
     const field = form.querySelector("textarea");
     field.focus();
     field.setSelectionRange(content.length, content.length);
