@@ -25,7 +25,16 @@ class BoundedPaginator(Paginator):
 
 @admin.register(AIModel)
 class AIModelAdmin(ModelAdmin):
-    list_display = ("display_name", "provider", "name", "context_window", "input_price", "output_price")
+    list_display = (
+        "display_name",
+        "provider",
+        "name",
+        "is_enabled",
+        "is_default",
+        "context_window",
+        "input_price",
+        "output_price",
+    )
     list_filter = ("provider", "is_enabled", "is_default")
     search_fields = ("slug", "name", "display_name")
     list_select_related = ("fallback",)

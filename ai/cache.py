@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+MARGIN_SECONDS = 0.5
 
 
 class Remembered(Generic[T]):
@@ -17,7 +18,8 @@ class Remembered(Generic[T]):
 
     @property
     def is_fresh(self) -> bool:
-        return self._entry is not None and time.monotonic() < self._entry[0]
+        """Whether `get`, called in a moment, answers from memory."""
+        return self._entry is not None and time.monotonic() < self._entry[0] - MARGIN_SECONDS
 
     def get(self) -> T:
         entry = self._entry

@@ -143,6 +143,9 @@ class AIModel(TimestampedModel):
     def __str__(self) -> str:
         return self.display_name
 
+    def clean(self) -> None:
+        self.options = self.options or {}
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
         _announce(catalogue_changed)

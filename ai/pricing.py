@@ -8,8 +8,9 @@ from ai.providers.base import ReportedUsage
 from ai.types import Usage
 
 # Tokenizers differ, and providers add a little to every prompt; past this a count is an error of theirs.
-_INPUT_FACTOR = 4
-_INPUT_ALLOWANCE = 2_000
+_LEAST_SHARE = 8
+_MOST_TIMES = 4
+_ALLOWANCE = 2_000
 
 
 def believable_usage(
@@ -17,25 +18,22 @@ def believable_usage(
 ) -> Usage:
     """The provider's counts where they can be true, our own where they are missing, negative, huge or NaN."""
     own_output = min(own_output, max_output)
+    output = _believed(reported.output_tokens, at_least=1 if own_output else 0, at_most=max_output)
+    output_tokens = own_output if output is None else output
     input_tokens = _believed(
         reported.input_tokens,
-        at_least=1,
-        at_most=min(context_window, own_input * _INPUT_FACTOR + _INPUT_ALLOWANCE),
+        at_least=max(1, own_input // _LEAST_SHARE),
+        at_most=min(context_window, own_input * _MOST_TIMES + _ALLOWANCE),
     )
-    output_tokens = _believed(reported.output_tokens, at_least=1 if own_output else 0, at_most=max_output)
-    cached = _believed(reported.cached_tokens, at_least=0, at_most=input_tokens or 0)
-    written = _believed(reported.cache_write_tokens, at_least=0, at_most=input_tokens or 0)
-    if (
-        input_tokens is None
-        or _is_absurd(reported.cached_tokens, cached)
-        or _is_absurd(reported.cache_write_tokens, written)
-    ):
-        return Usage(own_input, own_output if output_tokens is None else output_tokens)
-    if (cached or 0) + (written or 0) > input_tokens:
-        cached = written = 0
-    return Usage(
-        input_tokens, own_output if output_tokens is None else output_tokens, cached or 0, written or 0
-    )
+    if input_tokens is None:
+        return Usage(own_input, output_tokens)
+    cached = _believed(reported.cached_tokens or 0, at_least=0, at_most=input_tokens)
+    written = _believed(reported.cache_write_tokens or 0, at_least=0, at_most=input_tokens)
+    if cached is None or written is None:
+        return Usage(own_input, output_tokens)
+    if cached + written > input_tokens:
+        return Usage(input_tokens, output_tokens)
+    return Usage(input_tokens, output_tokens, cached, written)
 
 
 def _believed(value: Any, *, at_least: int, at_most: int) -> int | None:
@@ -44,10 +42,6 @@ def _believed(value: Any, *, at_least: int, at_most: int) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if at_least <= value <= at_most else None
-
-
-def _is_absurd(reported: Any, believed: int | None) -> bool:
-    return reported is not None and believed is None
 
 
 def cost_micro_usd(model: AIModel, usage: Usage) -> int:

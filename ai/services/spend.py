@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ai import selectors
+from ai.cache import MARGIN_SECONDS
 from ai.errors import SpendCapReached
 from ai.models import SpendLimit
 from common import jobs
@@ -45,15 +46,16 @@ class DaySpend:
             self._open: dict[UUID, tuple[int, float]] = {}
             self._warned: set[str] = set()
 
-    @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() < self._fresh_until
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether `read`, called in a moment, answers from memory."""
+        is_same_day = self._day == _start_of_day(now + timedelta(seconds=MARGIN_SECONDS))
+        return is_same_day and time.monotonic() < self._fresh_until - MARGIN_SECONDS
 
     def read(self, now: datetime) -> int:
         """Today's logged costs; asks the database when what is remembered has grown old."""
         with self._lock:
             day = _start_of_day(now)
-            if self.is_fresh and self._day == day:
+            if self._day == day and time.monotonic() < self._fresh_until:
                 return self._total
             if self._day != day:
                 self._day, self._settled_until, self._settled = day, day, 0
@@ -105,19 +107,22 @@ today = DaySpend()
 
 def is_remembered() -> bool:
     """Whether admit_call can answer without asking the database."""
-    return today.is_fresh and selectors.limits.is_fresh
+    return today.is_fresh(timezone.now()) and selectors.limits.is_fresh
 
 
 def admit_call(*, call_id: UUID, worst_case: int) -> None:
     """Let a call that may cost `worst_case` micro-USD begin. Raises SpendCapReached; never for a free one.
 
-    Until end_call, and then until it is logged, the call counts as spent.
+    Asks the database only where `is_remembered` is False. Until end_call, and then until it is logged, the
+    call counts as spent.
     """
     if not worst_case:
         return
+    may_ask = not is_remembered()
     limit = selectors.get_spend_limit()
     spent = today.read(timezone.now())
-    warn_staff(spent, limit)
+    if may_ask:
+        warn_staff(spent, limit)
     cap = int(limit.daily_cap_usd * MICRO)
     if not today.admit(call_id, spent=spent, worst_case=worst_case, cap=cap):
         raise SpendCapReached(retry_after=_seconds_to_midnight(timezone.now()))
