@@ -126,8 +126,14 @@ else:
     _database.setdefault("OPTIONS", {})
 DATABASE_POOL_SIZE = env.integer("DATABASE_POOL_SIZE", 24, minimum=2)
 if _DB_ROLE == "app":
-    _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
-    _database["CONN_HEALTH_CHECKS"] = True
+    _database["ENGINE"] = "common.postgres"
+    _database["OPTIONS"]["pool"] = {
+        "min_size": 2,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 10,
+        # A server that is coming back is tried again every second, not after growing pauses.
+        "reconnect_timeout": 1,
+    }
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASE_THREADS = env.integer("DATABASE_THREADS", 8, minimum=1)
