@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -13,6 +15,7 @@ from rest_framework.views import set_rollback
 from common import context, errors, metrics
 
 CONTENT_TYPE = "application/problem+json"
+logger = structlog.get_logger("parlor.api")
 
 
 class Malformed(errors.DomainError):
@@ -64,6 +67,11 @@ def as_domain_error(error: Exception) -> errors.DomainError | None:
     return None
 
 
+def _database_away(error: Exception) -> errors.DomainError:
+    logger.warning("database_unavailable", error=str(error)[:300])
+    return errors.Unavailable(_("The database can't be reached right now. Please try again."), retry_after=2)
+
+
 # The first match counts, so the particular stand before the general.
 _TRANSLATIONS: list[tuple[tuple[type[Exception], ...], Callable[[Any], errors.DomainError]]] = [
     (
@@ -85,6 +93,7 @@ _TRANSLATIONS: list[tuple[tuple[type[Exception], ...], Callable[[Any], errors.Do
     ((exceptions.MethodNotAllowed,), lambda error: MethodNotAllowed()),
     ((exceptions.NotAcceptable,), lambda error: NotAcceptable()),
     ((RequestDataTooBig, TooManyFieldsSent), lambda error: errors.PayloadTooLarge()),
+    ((OperationalError, InterfaceError), _database_away),
 ]
 
 

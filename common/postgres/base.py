@@ -6,18 +6,23 @@ connection is asked only if its socket has something to say, and one that is dea
 """
 
 import select
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import psycopg
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    _connection_pools: "ClassVar[dict[str, ConnectionPool[Any]]]"
+    _configure_connection: "Callable[[psycopg.Connection[Any]], None]"
+
     @property
     def pool(self) -> "ConnectionPool[Any] | None":
         options = self.settings_dict["OPTIONS"].get("pool")
-        if not options or self.alias == base.NO_DB_ALIAS:
+        if not options or self.alias == NO_DB_ALIAS:
             return None
         if self.alias not in self._connection_pools:
             self._connection_pools.setdefault(self.alias, self._make_pool(options))
