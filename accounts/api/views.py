@@ -7,6 +7,7 @@ from rest_framework.views import APIView
 from accounts.api.serializers import MeSerializer, ProfileChangesSerializer, TicketSerializer
 from accounts.authentication import Identity, signed_in_user
 from accounts.services import profiles, tickets
+from common.api.serializers import expect_no_fields
 
 
 class MeView(APIView):
@@ -28,6 +29,7 @@ class SocketTicketView(APIView):
     @extend_schema(request=None, responses={201: TicketSerializer})
     def post(self, request: Request) -> Response:
         """A ticket that opens one websocket within 60 seconds, for clients that cannot send headers."""
+        expect_no_fields(request)
         caller: Identity = request.auth  # type: ignore[assignment]
         ticket = tickets.issue_ws_ticket(user_id=caller.user_id, session_key=caller.session_key)
         return Response(TicketSerializer(ticket).data, status=status.HTTP_201_CREATED)

@@ -34,7 +34,7 @@ from chat.models import Generation
 from chat.services import export, messages, sessions, stopping
 from chat.services.generations import Started, describe
 from common.api.idempotency import IdempotentMixin
-from common.api.serializers import StrictSerializer
+from common.api.serializers import StrictSerializer, expect_no_fields
 
 _MAX_PAGE = 100
 _PAGING = [
@@ -116,6 +116,7 @@ class SessionRestoreView(ChatView):
     @extend_schema(request=None, responses=SessionSerializer)
     def post(self, request: Request, session_id: UUID) -> Response:
         """Bring a deleted chat back."""
+        expect_no_fields(request)
         session = sessions.restore_session(user_id=self.user_id, session_id=session_id)
         return Response(payloads.session_payload(session))
 
@@ -215,6 +216,7 @@ class SelectView(ChatView):
     @extend_schema(request=None, responses=SessionSerializer)
     def post(self, request: Request, message_id: UUID) -> Response:
         """Make the branch through this message the active one."""
+        expect_no_fields(request)
         session = messages.select_branch(user_id=self.user_id, message_id=message_id)
         return Response(payloads.session_payload(session))
 
@@ -251,6 +253,7 @@ class GenerationStopView(ChatView):
     @extend_schema(request=None, responses=GenerationSerializer)
     def post(self, request: Request, generation_id: UUID) -> Response:
         """Stop a reply; what was said is kept and paid for. Stopping twice changes nothing."""
+        expect_no_fields(request)
         generation = stopping.stop_generation(user_id=self.user_id, generation_id=generation_id)
         return Response(_generation(generation))
 

@@ -1,5 +1,7 @@
-"""Serializers that refuse what they do not know, and fields for credits."""
+"""Serializers that refuse what they do not know, and fields for numbers and credits."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -7,8 +9,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.request import Request
 
 from common.credits import InvalidCredits, format_credits, parse_credits
+
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -25,6 +30,23 @@ class StrictSerializer(serializers.Serializer[Any]):
                 raise serializers.ValidationError(
                     {name: [ErrorDetail(message, code="unknown_field")] for name in unknown}
                 )
+        return super().to_internal_value(data)
+
+
+def expect_no_fields(request: Request) -> None:
+    """For writes that take no body: a field that would be ignored is refused like any unknown one."""
+    StrictSerializer(data=request.data).is_valid(raise_exception=True)
+
+
+class NumberField(serializers.DecimalField):
+    """A number, or the same as plain ASCII digits; Python's own reading would take "１" and " 1e0" too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(coerce_to_string=False, **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, str) and not _PLAIN_NUMBER.fullmatch(data):
+            self.fail("invalid")
         return super().to_internal_value(data)
 
 

@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
-from common.api.serializers import StrictSerializer
+from common.api.serializers import NumberField, StrictSerializer
 from personas.limits import GREETINGS_MAX, NAME_MAX, TAG_MAX, TAGLINE_MAX, TAGS_MAX, TEXT_MAX
 from personas.models import Persona
 
@@ -104,7 +104,7 @@ class PersonaWriteSerializer(StrictSerializer):
     model = serializers.CharField(
         max_length=100, allow_blank=True, default="", help_text=_("A model of the catalogue, or empty.")
     )
-    temperature = serializers.DecimalField(
+    temperature = NumberField(
         max_digits=3, decimal_places=2, min_value=0, max_value=2, allow_null=True, default=None
     )
     tags = serializers.ListField(
@@ -146,10 +146,10 @@ class FileSerializer(StrictSerializer):
 class LorebookSerializer(serializers.Serializer[Any]):
     """The `Lorebook` object of Character Card V3; its other fields are kept too."""
 
-    name = serializers.CharField(required=False)
-    description = serializers.CharField(required=False)
-    scan_depth = serializers.IntegerField(required=False)
-    token_budget = serializers.IntegerField(required=False)
+    name = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    description = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    scan_depth = serializers.FloatField(required=False, allow_null=True, min_value=0)
+    token_budget = serializers.FloatField(required=False, allow_null=True, min_value=0)
     recursive_scanning = serializers.BooleanField(required=False)
     extensions = serializers.DictField()
     entries = serializers.ListField(child=serializers.DictField())

@@ -16,6 +16,7 @@ from rest_framework.serializers import BaseSerializer
 
 from accounts.authentication import signed_in_user
 from common.api.idempotency import IdempotentMixin
+from common.api.serializers import expect_no_fields
 from common.errors import PayloadTooLarge
 from personas import selectors
 from personas.api.pagination import KeysetPagination
@@ -164,6 +165,7 @@ class CloneView(IdempotentMixin, PersonaView):
     @extend_schema(request=None, responses={201: PersonaSerializer})
     def post(self, request: Request, persona_id: UUID) -> Response:
         """A private copy of a persona whose owner allows it."""
+        expect_no_fields(request)
         copy = personas.clone_persona(user_id=self.user_id, persona_id=persona_id)
         return self.persona_response(copy.pk, 201)
 
@@ -171,6 +173,7 @@ class CloneView(IdempotentMixin, PersonaView):
 class LikeView(PersonaView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, persona_id: UUID) -> Response:
+        expect_no_fields(request)
         marks.like_persona(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
@@ -183,6 +186,7 @@ class LikeView(PersonaView):
 class FavoriteView(PersonaView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, persona_id: UUID) -> Response:
+        expect_no_fields(request)
         marks.add_favorite(user_id=self.user_id, persona_id=persona_id)
         return Response(status=204)
 
