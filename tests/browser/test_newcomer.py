@@ -44,7 +44,7 @@ def talk_to(visit: Visit, page: Page, slug: str) -> str:
 
 def say(page: Page, text: str) -> None:
     page.fill("#composer-text", text)
-    page.press("#composer-text", "Enter")
+    page.click("[data-send]")
 
 
 def last_reply(house: Installation, session_id: str) -> tuple[Any, ...]:
@@ -140,7 +140,7 @@ def test_words_survive_a_reload_and_a_refusal(visit: Visit, house: Installation)
         "UPDATE billing_wallet SET suspended_at = now() FROM accounts_user u"
         " WHERE u.id = billing_wallet.user_id AND u.email = 'lin@example.com'"
     )
-    page.press("#composer-text", "Enter")
+    page.click("[data-send]")
     expect(page.locator("[data-composer-note]")).not_to_be_empty()
     expect(page.locator("#composer-text")).to_have_value("A thought I have not sent")
     expect(page.locator(".message-user")).to_have_count(0)
