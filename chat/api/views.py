@@ -42,7 +42,7 @@ _PAGING = [
     OpenApiParameter("page_size", int, description="Up to 100."),
 ]
 _REPLY = {
-    202: AcceptedSerializer,
+    (202, "application/json"): AcceptedSerializer,
     (200, "text/event-stream"): OpenApiResponse(
         OpenApiTypes.STR, "The events of the reply, if `Accept: text/event-stream` was sent."
     ),
@@ -123,7 +123,11 @@ class SessionRestoreView(ChatView):
 
 class SessionExportView(ChatView):
     @extend_schema(
-        request=ExportSerializer, responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}
+        request=ExportSerializer,
+        responses={
+            (200, "application/json"): OpenApiTypes.OBJECT,
+            (200, "text/markdown"): OpenApiTypes.STR,
+        },
     )
     def post(self, request: Request, session_id: UUID) -> HttpResponse:
         """The chat as a file."""

@@ -32,6 +32,8 @@ class IdempotentMixin:
     Answers below 500 are kept and given again; a failure of ours leaves the key free for another try.
     """
 
+    takes_idempotency_key = True
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.idempotent_answer: IdempotentAnswer | None = None
         try:

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 
@@ -23,7 +23,13 @@ class ProblemSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
-_ALWAYS = {"400": "Malformed request", "401": "Not signed in", "404": "Not found", "429": "Too many requests"}
+_ALWAYS = {
+    "400": "Malformed request",
+    "401": "Not signed in",
+    "404": "Not found",
+    "429": "Too many requests",
+    "503": "Unavailable",
+}
 _ON_WRITES = {
     "402": "Not enough credits",
     "403": "Not allowed",
@@ -31,16 +37,29 @@ _ON_WRITES = {
     "413": "Too large",
     "415": "Unsupported content",
     "422": "Not valid",
-    "503": "Unavailable",
 }
 
 
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="The same key and body gives the first answer again.",
+)
+
+
 class ProblemAutoSchema(AutoSchema):
+    def get_override_parameters(self) -> list[Any]:
+        takes_key = self.method == "POST" and getattr(self.view, "takes_idempotency_key", False)
+        return [_IDEMPOTENCY_KEY] if takes_key else []
+
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         documented = {**_ALWAYS, "403": "Not allowed"}
         if self.method not in ("GET", "HEAD"):
             documented |= _ON_WRITES
+        elif any(parameter["in"] == "query" for parameter in self._get_parameters()):
+            documented["422"] = _ON_WRITES["422"]
         for status, description in documented.items():
             if status not in bodies:
                 response = OpenApiResponse(ProblemSerializer, description)
