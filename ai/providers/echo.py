@@ -17,7 +17,7 @@ T = TypeVar("T")
 _FIRST_WORD_DELAYS = 8
 _MAX_QUOTE_WORDS = 12
 _GREETING = re.compile(r"^\W*(hi|hello|hey|good (morning|evening|day)|greetings)\b", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(r"\b[^\W\d_]{4,24}\b")
 
 _GESTURES = (
     "*{name} looks up and smiles.*",

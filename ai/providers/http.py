@@ -129,7 +129,9 @@ class HttpStream:
         self._half_character = ""
         self._failure: ProviderError | None = None
         self._loop = asyncio.get_running_loop()
+        # The deadline moves with every text; the alarm only looks at it when it rings, which costs less.
         self._deadline = first_deadline
+        self._alarm_at = first_deadline
         self._alarm: asyncio.TimerHandle | None = self._loop.call_at(first_deadline, self._check_time)
 
     @property
@@ -214,6 +216,8 @@ class HttpStream:
             self._failure = ProviderError("bad_response", f"not JSON: {error}"[:200], http_status=200)
         if texts:
             self._deadline = min(self._loop.time() + self._limits.token_gap, self._limits.deadline)
+            if self._deadline < self._alarm_at:
+                self._set_alarm(self._deadline)
             return texts[0] if len(texts) == 1 else "".join(texts)
         if self.state.hidden_pieces != hidden:
             soonest = min(self._loop.time() + self._limits.token_gap, self._limits.deadline)
@@ -293,4 +297,7 @@ class HttpStream:
     def _set_alarm(self, at: float | None) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = None if at is None else self._loop.call_at(at, self._check_time)
+            self._alarm = None
+        if at is not None:
+            self._alarm_at = at
+            self._alarm = self._loop.call_at(at, self._check_time)

@@ -8,16 +8,16 @@ named `fake-<scenario>`, or by `[[fake {"scenario": …}]]` in its last message.
 
 import argparse
 import asyncio
-import gzip
 import json
 import re
 import sys
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Self
 
 from aiohttp import web
@@ -108,6 +108,14 @@ def _chunked(data: bytes) -> bytes:
 def _frames(wire: Wire, words: tuple[str, ...]) -> list[bytes]:
     # Made once, so that a benchmark with hundreds of streams measures its subject and not this.
     return [_chunked(wire.delta(word)) for word in words]
+
+
+@cache
+def _gzip_bomb() -> bytes:
+    """A hundred kilobytes that inflate to a hundred megabytes."""
+    packer = zlib.compressobj(wbits=31)
+    block = b"x" * 1_000_000
+    return b"".join([*(packer.compress(block) for _ in range(100)), packer.flush()])
 
 
 class _Answer:
@@ -321,7 +329,7 @@ class _Answer:
 
     async def gzip_bomb(self) -> None:
         await self.begin(**{"Content-Encoding": "gzip"})
-        self.send(gzip.compress(self.wire.delta("x" * 100_000_000)))
+        self.send(_gzip_bomb())
         await self.response.write_eof()
 
     async def empty_deltas(self) -> None:
@@ -493,9 +501,11 @@ class FakeProvider:
             try:
                 await scenario()
                 received.is_finished = True
-            except (asyncio.CancelledError, ConnectionError):
+            except asyncio.CancelledError:
                 received.closed_by_client = True
                 raise
+            except ConnectionError:
+                received.closed_by_client = True
             finally:
                 received.closed_by_client |= request.transport is None and not received.is_finished
                 received.ended_at = time.monotonic()

@@ -20,14 +20,13 @@ from ai.types import CallOutcome, CompletionRequest, Usage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREE_WORDS = "word0 word1 word2 "
+# Long enough for a machine that is busy with other things, far below every default time-out.
+SOON = 4.0
 
 
 @pytest.fixture(autouse=True)
-def _hasty(settings: Any, fake_provider: FakeProvider) -> None:
+def _one_try(settings: Any, fake_provider: FakeProvider) -> None:
     AIModel.objects.update(fallback=None)
-    settings.AI_CONNECT_TIMEOUT = 0.3
-    settings.AI_FIRST_TOKEN_TIMEOUT = 0.3
-    settings.AI_TOKEN_GAP_TIMEOUT = 0.3
     settings.AI_MAX_RETRIES = 0
 
 
@@ -87,13 +86,13 @@ def full_backlog() -> Iterator[int]:
 async def test_f10_a_connection_that_never_opens_times_out(settings: Any) -> None:
     with full_backlog() as port:
         settings.ANTHROPIC_BASE_URL = f"http://127.0.0.1:{port}"
-        settings.AI_FIRST_TOKEN_TIMEOUT = 5
+        settings.AI_CONNECT_TIMEOUT = 0.3
         began = time.monotonic()
         text, error, outcome = await fail()
     assert text == ""
     assert error.kind == "connect_timeout"
     assert error.retryable
-    assert 0.25 < time.monotonic() - began < 1.5
+    assert 0.25 < time.monotonic() - began < SOON
     assert outcome.usage == Usage()
 
 
@@ -107,7 +106,7 @@ async def test_f10_a_refused_connection_fails_at_once(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "received_text"),
+    "case",
     [
         (Behaviour("silence_before_headers"), ""),
         (Behaviour("silence_after_headers"), ""),
@@ -117,27 +116,41 @@ async def test_f10_a_refused_connection_fails_at_once(settings: Any) -> None:
     ],
 )
 async def test_f10_silence_ends_in_time_and_closes_the_connection(
-    fake_provider: FakeProvider, provider: str, behaviour: Behaviour, received_text: str
+    fake_provider: FakeProvider, provider: str, settings: Any, case: tuple[Behaviour, str]
 ) -> None:
+    behaviour, received_text = case
+    # The time between texts counts from the last one, however long the first may take.
+    settings.AI_FIRST_TOKEN_TIMEOUT = 30 if received_text else 0.3
+    settings.AI_TOKEN_GAP_TIMEOUT = 0.3
     fake_provider.default = behaviour
     began = time.monotonic()
     text, error, outcome = await fail()
     assert text == received_text
     assert error.kind == ("token_timeout" if received_text else "first_token_timeout")
     assert error.retryable
-    assert 0.25 < time.monotonic() - began < 1.5
+    assert 0.25 < time.monotonic() - began < SOON
     assert await closed(fake_provider)
     assert outcome.usage.output_tokens == (5 if received_text else 0)
 
 
-async def test_f10_one_byte_now_and_then_is_no_sign_of_life(
-    fake_provider: FakeProvider, provider: str
+async def test_f10_a_first_text_may_take_longer_than_the_time_between_texts(
+    fake_provider: FakeProvider, settings: Any
 ) -> None:
+    settings.AI_TOKEN_GAP_TIMEOUT = 0.3
+    fake_provider.default = Behaviour(first_delay=0.6, tokens=3)
+    async with open_stream(make_request()) as stream:
+        assert "".join([piece async for piece in stream]) == THREE_WORDS
+
+
+async def test_f10_one_byte_now_and_then_is_no_sign_of_life(
+    fake_provider: FakeProvider, provider: str, settings: Any
+) -> None:
+    settings.AI_FIRST_TOKEN_TIMEOUT = 0.3
     fake_provider.default = Behaviour("drip", pause=0.05)
     began = time.monotonic()
     text, error, _outcome = await fail()
     assert (text, error.kind) == ("", "first_token_timeout")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON
     assert await closed(fake_provider)
 
 
@@ -149,11 +162,14 @@ async def test_f10_a_reply_that_goes_on_for_ever_ends_at_the_total(
     text, error, _outcome = await fail()
     assert error.kind == "total_timeout"
     assert "".join(reply_words(1_000)).startswith(text)
-    assert 5 <= text.count(" ") <= 14
+    assert 1 <= text.count(" ") <= 14
     assert await closed(fake_provider)
 
 
-async def test_a_slow_reader_is_not_taken_for_a_silent_provider(fake_provider: FakeProvider) -> None:
+async def test_a_slow_reader_is_not_taken_for_a_silent_provider(
+    fake_provider: FakeProvider, settings: Any
+) -> None:
+    settings.AI_TOKEN_GAP_TIMEOUT = 0.4
     fake_provider.default = Behaviour(tokens=30, rate=200)
     pieces: list[str] = []
     stream = open_stream(make_request())
@@ -226,9 +242,8 @@ async def test_f12_a_compressed_answer_is_refused_unopened(fake_provider: FakePr
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (text, error.kind) == ("", "bad_response")
-    # The fake provider itself, in this process, compresses a hundred megabytes for it.
     assert fake_provider.requests[0].headers["accept-encoding"] == "identity"
-    assert peak < 420_000_000
+    assert peak < 6_000_000
 
 
 async def test_f12_a_line_of_ten_megabytes_takes_little_memory(fake_provider: FakeProvider) -> None:

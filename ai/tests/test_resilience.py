@@ -24,7 +24,7 @@ WHOLE = "".join(reply_words(20))
 @pytest.fixture(autouse=True)
 def _hasty(settings: Any) -> None:
     AIModel.objects.update(fallback=None)
-    settings.AI_FIRST_TOKEN_TIMEOUT = 0.5
+    settings.AI_FIRST_TOKEN_TIMEOUT = 1.0
     settings.AI_RETRY_BASE_SECONDS = 0.02
     settings.AI_MAX_RETRIES = 2
     settings.AI_BREAKER_FAILURES = 50
