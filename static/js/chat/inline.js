@@ -1,10 +1,10 @@
 /* Words with emphasis, code and links as DOM nodes; never through HTML text. The rules are those of the server
 (common/markdown.py), so that nothing jumps when its rendering takes this one's place. */
-const SPECIAL = /[\\`*_~[<\nh]/g;
+const SPECIAL = /[\\`*_~[<!\nh]| +\n/g;
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}\p{S}]/u;
 const URL_START = /https?:\/\/[^\s<>"'`|\\^{}[\]]{1,2000}/iy;
 const AUTOLINK = /<(https?:\/\/[^\s<>]{1,2000}|[\w.+-]{1,64}@[\w.-]{1,250})>/y;
-const LINK = /\[((?:[^[\]\\\n]|\\.){0,500})\]\(\s{0,3}<?([^\s<>()]{0,1000}(?:\([^\s<>()]{0,200}\)[^\s<>()]{0,1000})?)>?(?:\s{1,3}"[^"]{0,200}")?\s{0,3}\)/y;
+const LINK = /\[((?:[^[\]\\\n]|\\.|\[[^[\]\n]{0,100}\]){0,500})\]\(\s{0,3}<?([^\s<>()]{0,1000}(?:\([^\s<>()]{0,200}\)[^\s<>()]{0,1000})?)>?(?:\s{1,3}"[^"]{0,200}")?\s{0,3}\)/y;
 const HALF_LINK = /\[([^[\]\n]{0,500})(?:\]\([^\s()]{0,1000})?$/;
 const TAGS = { "*": ["em", "strong"], _: ["em", "strong"], "~": ["s", "s"] };
 
@@ -48,12 +48,17 @@ function special(text, at, isOpen) {
       return escaped(text, at);
     case "`":
       return code(text, at, isOpen);
+    case " ":
+      return { text: "", length: text.indexOf("\n", at) - at };
     case "\n":
       return { node: document.createElement("br"), length: 1 + /^ */.exec(text.slice(at + 1, at + 5))[0].length };
     case "<":
       return match(AUTOLINK, text, at, ([whole, to]) => link(to.includes("://") ? to : `mailto:${to}`, to, whole.length));
     case "[":
       return match(LINK, text, at, ([whole, shown, to]) => link(to, shown, whole.length));
+    case "!":
+      // Pictures are their words.
+      return match(LINK, text, at + 1, ([whole, shown]) => ({ text: shown, length: whole.length + 1 }));
     case "h":
       return match(URL_START, text, at, ([whole]) => bareLink(whole));
     default:
@@ -199,7 +204,7 @@ function join(opener, closer, size) {
 /** The end of a text that still grows: a mark that just began is left out, the others close here. */
 function closeAtEnd(openers, pieces) {
   const last = pieces.at(-1);
-  if (last?.mark && !last.closes.length) last.left = 0;
+  if (last?.mark && !last.canClose) last.left = 0;
   for (const opener of openers) {
     while (opener.left) {
       const size = opener.mark === "~" ? 2 : Math.min(opener.left, 2);

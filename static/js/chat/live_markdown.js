@@ -58,7 +58,8 @@ function takeFence(lines, at, [, mark, language]) {
   const closing = new RegExp(`^ {0,3}${mark[0]}{${mark.length},}\\s*$`);
   let to = at + 1;
   while (to < lines.length && !closing.test(lines[to])) to += 1;
-  const text = lines.slice(at + 1, to).join("\n");
+  const indent = new RegExp(`^ {0,${lines[at].length - lines[at].trimStart().length}}`);
+  const text = lines.slice(at + 1, to).map((line) => line.replace(indent, "")).join("\n");
   return { kind: "fence", to: Math.min(to + 1, lines.length), text, language, isClosed: to < lines.length };
 }
 
@@ -194,6 +195,11 @@ export function drawSaid(text) {
   return blocks(text.split("\n"), true).map((block) => DRAW[block.kind](block, false, 0));
 }
 
+/** Code may have got a frame around it since it was drawn. */
+function framed(element) {
+  return element.closest(".code-frame") ?? element;
+}
+
 /** A growing text in `place`. `drawn` is called after each painting. */
 export class LiveText {
   constructor(place, drawn = () => {}) {
@@ -211,15 +217,15 @@ export class LiveText {
   }
 
   /** Draws what has come since the last time. Pages in the background are drawn when they are looked at. */
-  draw() {
+  draw(isOpen = true) {
     cancelAnimationFrame(this.frame);
     this.frame = undefined;
     if (this.isFresh) this.place.replaceChildren();
     this.isFresh = false;
     const lines = this.text.slice(this.settled).split("\n");
     const all = blocks(lines, false);
-    all.forEach((block, number) => this.drawBlock(block, number, number === all.length - 1));
-    for (const extra of this.last.splice(all.length)) extra.element.remove();
+    all.forEach((block, number) => this.drawBlock(block, number, isOpen && number === all.length - 1));
+    for (const extra of this.last.splice(all.length)) framed(extra.element).remove();
     this.settle(lines, all);
     this.drawn();
   }
@@ -228,21 +234,20 @@ export class LiveText {
     const old = this.last[number];
     if (old && block.kind === "fence" && old.kind === "fence" && block.text.startsWith(old.text)) {
       // Long code grows in place: selecting and scrolling inside it goes on working.
-      old.element.querySelector("code").firstChild?.appendData?.(block.text.slice(old.text.length));
-      if (!old.text) old.element.querySelector("code").textContent = block.text;
+      old.element.querySelector("code").firstChild.appendData(block.text.slice(old.text.length));
       old.text = block.text;
       return;
     }
     const element = DRAW[block.kind](block, isOpen, 0);
-    if (old) old.element.replaceWith(element);
+    if (old) framed(old.element).replaceWith(element);
     else this.place.append(element);
     this.last[number] = { kind: block.kind, text: block.text, element };
   }
 
-  /** Everything before the last block stays as it is. */
+  /** Everything before the last block stays as it is, once a whole line shows that it is another block. */
   settle(lines, all) {
-    if (all.length < 2) return;
-    const from = all.at(-1).from;
+    const from = all.at(-1)?.from;
+    if (all.length < 2 || from === lines.length - 1) return;
     this.settled += lines.slice(0, from).reduce((sum, line) => sum + line.length + 1, 0);
     this.last.splice(0, all.length - 1);
   }

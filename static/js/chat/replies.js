@@ -92,7 +92,7 @@ export class Replies extends EventTarget {
     this.ended.add(id);
     if (reply) {
       if (event.message) reply.element.dataset.status = event.message.status;
-      reply.text.draw();
+      reply.text.draw(false);
       reply.element.classList.remove("message-live");
       reply.element.isWritten = false;
       this.announcer.end(event.detail || say("finished"));
