@@ -148,8 +148,9 @@ def test_m33_a_zone_where_it_is_tomorrow_already_brings_nothing_early(settings: 
     twenty_hours_on = late + timedelta(hours=20)
     wallet = selectors.get_wallet(user_id, now=late + timedelta(minutes=1))
     assert (wallet.day, wallet.resets_at) == (date(2026, 5, 4), twenty_hours_on)
-    selectors.get_wallet(user_id, now=twenty_hours_on - timedelta(seconds=1))
-    assert allowances(user_id) == ["2026-05-04"]
+    for moment in (late, late + timedelta(hours=4), twenty_hours_on - timedelta(seconds=1)):
+        reserve(user_id, 0, now=moment)
+        assert allowances(user_id) == ["2026-05-04"]
     assert selectors.get_wallet(user_id, now=twenty_hours_on).day == date(2026, 5, 6)
     assert allowances(user_id) == ["2026-05-04", "2026-05-06"]
 

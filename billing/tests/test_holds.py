@@ -101,6 +101,9 @@ def test_packs_offered_are_those_that_suffice_or_else_the_largest() -> None:
         }
     ]
     with pytest.raises(InsufficientCredits) as refused:
+        reserve(user_id, 10 + 550)
+    assert [pack["slug"] for pack in refused.value.extra["packs"]] == ["credits_500", "credits_1000"]
+    with pytest.raises(InsufficientCredits) as refused:
         reserve(user_id, 5000)
     assert [pack["slug"] for pack in refused.value.extra["packs"]] == ["credits_1000"]
 

@@ -89,6 +89,7 @@ def _insert(*entries: tuple[str, int, int], wallet: Any, separately: bool = Fals
         ((), "has no entries"),
         ((("bonus", 1, 5),), "does not balance"),
         ((("bonus", 1, 5), ("grants", -1, 4)), "does not balance"),
+        ((("bonus", 1, 4), ("grants", -1, 5)), "does not balance"),
         ((("bonus", 1, 5), ("grants", 1, 5)), "does not balance"),
         ((("bonus", 1, 0), ("grants", -1, 0)), "ledger_entry_amount_in_range"),
         ((("bonus", 1, -5), ("grants", -1, -5)), "ledger_entry_amount_in_range"),
