@@ -27,8 +27,6 @@ from tests.world import World
 
 pytestmark = pytest.mark.django_db
 
-SEED = 20_261_120
-EXAMPLES = 25
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -75,14 +73,16 @@ def connection_kept_open() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_nothing_breaks_and_every_answer_is_documented(name: str, world: World) -> None:
+def test_nothing_breaks_and_every_answer_is_documented(
+    name: str, world: World, pytestconfig: pytest.Config
+) -> None:
     app = get_wsgi_application()
     headers = {"Authorization": f"Bearer {access_token(world.people['owner'])}"}
     operation = OPERATIONS[name]
 
-    @seed(SEED)
+    @seed(pytestconfig.getoption("api_seed"))
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=pytestconfig.getoption("api_examples"),
         deadline=None,
         database=None,
         phases=[Phase.generate],

@@ -1,5 +1,6 @@
 """A JSON parser that refuses what PostgreSQL or an arithmetic could trip over."""
 
+import math
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -34,6 +35,10 @@ def _refuse_unstorable(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if not is_storable(value):
             raise ParseError("Text must not contain NUL characters or lone surrogates.")
+    elif isinstance(value, float):
+        # `1e999` is a number to JSON, and infinity to Python.
+        if not math.isfinite(value):
+            raise ParseError("A number is out of range.")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _refuse_unstorable(key, depth)
