@@ -161,11 +161,15 @@ def reply(page: Page) -> Locator:
     return page.locator(".message-assistant").last
 
 
+def expect_connected(page: Page) -> None:
+    expect(page.locator("[data-chat][data-connection=live]")).to_have_count(1)
+
+
 def expect_whole(page: Page, chat: Chat, text: str) -> None:
     """The last reply is over and shown as the server draws it."""
-    expect(page.locator(".message-live")).to_have_count(0, timeout=30_000)
+    expect(reply(page).locator(".tool-receipt")).to_have_count(1, timeout=30_000)
+    expect(page.locator(".message-live")).to_have_count(0)
     expect(page.locator("[data-send]")).to_be_visible()
-    expect(reply(page).locator(".tool-receipt")).to_have_count(1)
     message_id, status, content = chat.rows("assistant")[-1]
     assert (status, content) == ("complete", text)
     assert words(reply(page)) == words_of(render(text))
@@ -554,7 +558,7 @@ def test_f23_a_line_that_breaks_in_mid_reply_leaves_no_seam(chat: Chat, provider
 
 def test_f17_words_written_offline_are_sent_once_when_the_network_is_back(chat: Chat, visit: Visit) -> None:
     page = chat.open()
-    expect(page.locator("[data-state]")).to_be_empty()
+    expect_connected(page)
     visit.context.set_offline(True)
     write(page, "Into the dark")
     expect(page.locator(".message-waiting")).to_contain_text("Into the dark")
@@ -596,7 +600,7 @@ def test_a_page_left_behind_by_another_device_catches_up(chat: Chat, visit: Visi
     other = visit.page()
     other.route_web_socket("**/ws/chat/**", lambda ws: (ws.connect_to_server(), route.append(ws)))
     chat.open(other)
-    expect(other.locator("[data-state]")).to_be_empty()
+    expect_connected(other)
     route[0].close(code=1012)
     write(page, "While you were away")
     expect_whole(page, chat, SHORT)
@@ -634,7 +638,7 @@ def test_too_many_requests_count_the_seconds_down(chat: Chat, house: Installatio
     page = chat.tab
     page.route_web_socket("**/ws/chat/**", refuse_sends)
     chat.open()
-    expect(page.locator("[data-state]")).to_be_empty()
+    expect_connected(page)
     write(page, "Too quick")
     expect(page.locator("[data-composer-note]")).to_have_text("Slow down. You can send again in 2 s.")
     expect(page.locator("#composer-text")).to_have_value("Too quick")

@@ -2,7 +2,7 @@
 (common/markdown.py), so that nothing jumps when its rendering takes this one's place. */
 const SPECIAL = /[\\`*_~[<!\nh]| +\n/g;
 const PUNCTUATION = /[!-/:-@[-`{-~\p{P}\p{S}]/u;
-const URL_START = /https?:\/\/[^\s<>"'`|\\^{}[\]]{1,2000}/iy;
+const URL_START = /https?:\/\/[^\s<>"'`|\\^{}[\]“”‘’«»]{1,2000}/iy;
 const AUTOLINK = /<(https?:\/\/[^\s<>]{1,2000}|[\w.+-]{1,64}@[\w.-]{1,250})>/y;
 const LINK = /\[((?:[^[\]\\\n]|\\.|\[[^[\]\n]{0,100}\]){0,500})\]\(\s{0,3}<?([^\s<>()]{0,1000}(?:\([^\s<>()]{0,200}\)[^\s<>()]{0,1000})?)>?(?:\s{1,3}"[^"]{0,200}")?\s{0,3}\)/y;
 const HALF_LINK = /\[([^[\]\n]{0,500})(?:\]\([^\s()]{0,1000})?$/;

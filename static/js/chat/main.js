@@ -102,6 +102,7 @@ setInterval(() => {
 
 connection.addEventListener("event", ({ detail }) => receive(detail));
 connection.addEventListener("state", ({ detail }) => {
+  root.dataset.connection = detail;
   const told = { lost: "connecting", offline: "offline", blocked: "slow", gone: "gone", crowded: "tooManyTabs" }[detail];
   state.replaceChildren(told ? say(told) : "");
   if (detail === "signed-out") state.replaceChildren(`${say("signedOut")} `, signInLink());
