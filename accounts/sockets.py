@@ -340,7 +340,7 @@ def _echo(client_id: Any) -> str | None:
 
 async def _watch_readers() -> None:
     while _open:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(min(_LOOK_SECONDS, settings.CHAT_SLOW_READER_SECONDS))
         now = time.monotonic()
         for socket in [socket for socket in _open if socket.is_stuck(now)]:
             logger.warning("socket_too_slow")

@@ -13,6 +13,7 @@ from chat import metrics, payloads, selectors
 from chat.eventlog.base import PAUSE, to_json
 from chat.events import follow
 from chat.models import ChatSession, Generation
+from chat.runner import embedded
 from chat.services import messages, stopping
 from chat.services.generations import Started, describe
 from common.db import in_thread
@@ -37,6 +38,7 @@ class ChatConsumer(Socket):
             self.session, running = await in_thread(_open_session, self.user.pk, name)
         except NotFound:
             raise CloseSocket(NOT_FOUND) from None
+        await embedded.ensure_started()
         metrics.SOCKETS.inc()
         await self.send_event(
             {

@@ -79,10 +79,13 @@ def _database() -> str:
 
 def _migrations() -> str:
     global _migrations_applied
-    if not _migrations_applied:
-        executor = MigrationExecutor(connection)
-        _migrations_applied = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    _migrations_applied = _migrations_applied or not has_pending_migrations()
     return "ok" if _migrations_applied else "unavailable"
+
+
+def has_pending_migrations() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _redis() -> str:

@@ -31,7 +31,7 @@ _ATTRIBUTES = {"a": {"href", "title", "target"}, "code": {"class"}, "ol": {"star
 _HTTP_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _MAILTO = re.compile(r"mailto:[^\s/\\]+", re.IGNORECASE)
 _LANGUAGE = re.compile(r"language-[A-Za-z0-9+#.-]{1,30}")
-_BARE_URL = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]]{1,2000}", re.IGNORECASE)
+_BARE_URL = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]“”‘’«»]{1,2000}", re.IGNORECASE)
 _AFTER_URL = ".,;:!?*_~"
 
 

@@ -1,6 +1,7 @@
 """Real Parlor processes for tests: started on free ports, ended by their process ids."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Installation:
 
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
+    database: str = postgres.DATABASE
 
     @property
     def cluster(self) -> postgres.Cluster:
@@ -64,15 +66,40 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with self.cluster.connect(database=postgres.DATABASE) as connection:
-            cursor = connection.execute(statement, parameters)
+    def sql(self, statement: str, *parameters: Any, **named: Any) -> list[tuple[Any, ...]]:
+        with self.cluster.connect(database=self.database) as connection:
+            cursor = connection.execute(statement, named or parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def prepare(self) -> None:
+        """The schema and the demo data, as the first start makes them."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("load_demo", "--verbosity", "0")
+
+    def people(self, count: int, *, chats: int = 1, tier: str = "vip") -> "list[Person]":
+        """Accounts that are signed in and have chats open; made in one go, without the front door."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.people", str(count), str(chats), tier],
+            cwd=env.BASE_DIR,
+            env=self.full_environment(LOG_LEVEL="ERROR", ACCOUNTS_ACCESS_TOKEN_SECONDS="7200"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [Person(**row) for row in json.loads(done.stdout)]
+
+    def copy(self, database: str, **environment: str) -> "Installation":
+        """The same server with a copy of the database, so that two kinds of processes keep apart."""
+        with self.cluster.connect() as connection:
+            connection.execute(f"CREATE DATABASE {database} TEMPLATE {self.database} OWNER parlor_owner")
+        return replace(self, database=database, environment={**self.environment, **environment})
 
     def spread_out(self, redis_url: str) -> None:
         """From now on processes use Redis and the same database as several machines would."""
-        login = self.cluster.connection(postgres.APP_ROLE)
-        owner = self.cluster.connection(postgres.OWNER_ROLE)
+        login = self.cluster.connection(postgres.APP_ROLE) | {"NAME": self.database}
+        owner = self.cluster.connection(postgres.OWNER_ROLE) | {"NAME": self.database}
         address = "postgresql://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}"
         self.environment |= {
             "DATABASE_URL": address.format(**login),
@@ -80,6 +107,20 @@ class Installation:
             "REDIS_URL": redis_url,
             "PARLOR_SECRET_KEY": "shared-by-the-processes-of-one-test-" + "0123456789" * 3,
         }
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody signed in, with chats open."""
+
+    id: str
+    email: str
+    token: str
+    chats: list[str]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 class Process:
@@ -104,6 +145,10 @@ class Process:
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait(10)
 
+    @property
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
+
     def terminate(self, timeout: float = 35) -> int:
         self.popen.send_signal(signal.SIGTERM)
         return self.popen.wait(timeout)
@@ -115,18 +160,21 @@ class Process:
 
 
 class WebProcess(Process):
-    def __init__(self, installation: Installation, *, port: int = 0, **extra: str) -> None:
+    def __init__(
+        self, installation: Installation, *, port: int = 0, host: str = "127.0.0.1", **extra: str
+    ) -> None:
         self.port = port or free_port()
+        self.host = host
         module = (
             ("config.embedded", "run")
             if "DATABASE_URL" not in installation.environment
             else ("config.serve",)
         )
-        super().__init__(installation, "-m", *module, PORT=str(self.port), **extra)
+        super().__init__(installation, "-m", *module, HOST=host, PORT=str(self.port), **extra)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> "WebProcess":
         deadline = time.monotonic() + seconds

@@ -220,10 +220,10 @@ async def test_f12_a_stream_without_its_end_mark_is_not_whole(
 
 
 async def test_f12_text_that_waited_for_a_slow_reader_survives_the_break(fake_provider: FakeProvider) -> None:
-    fake_provider.default = Behaviour("truncated", tokens=300, after=300)
+    fake_provider.default = Behaviour("truncated", tokens=300, after=300, rate=1_000)
     pieces: list[str] = []
     with pytest.raises(ProviderFailed):
-        await _receive(open_stream(make_request()), pieces, pause=0.3)
+        await _receive(open_stream(make_request()), pieces, pause=0.8)
     assert "".join(pieces) == "".join(reply_words(300))
 
 

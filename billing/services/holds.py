@@ -22,7 +22,7 @@ from billing.models import MAX_AMOUNT
 from common.errors import Invalid
 
 DEFAULT_TTL = timedelta(minutes=15)
-EXPIRY_BATCH = 200
+EXPIRY_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)

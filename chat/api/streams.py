@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from chat import payloads
 from chat.eventlog.base import PAUSE, Event, to_json
 from chat.events import follow
+from chat.runner import embedded
 from chat.services.generations import Started
 
 _KEEP_ALIVE = b": \n\n"
@@ -58,6 +59,7 @@ def last_event_id(request: Request) -> int:
 
 
 async def _frames(events: AsyncIterator[Event], first: list[Event]) -> AsyncIterator[bytes]:
+    await embedded.ensure_started()
     for event in first:
         yield event.as_sse()
     async for event in events:

@@ -157,7 +157,7 @@ class RedisEventLog:
 
     async def read_after(self, generation_id: UUID, seq: int) -> list[str]:
         try:
-            entries: Any = await self._writer.xrange(_key(generation_id), min=f"({seq}-0")
+            entries: Any = await self._writer.xrange(_key(generation_id), min=f"{seq + 1}-0")
         except _FAILURES as error:
             logger.warning("event_log_unreadable", error=type(error).__name__)
             return []

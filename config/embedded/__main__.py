@@ -14,8 +14,8 @@ def run() -> None:
 
     if settings.EMBEDDED:
         postgres.ensure_running(settings.DATA_DIR)
-    _migrate()
     _setup()
+    _migrate()
     from django.core.management import call_command
 
     call_command("check", fail_level="ERROR")
@@ -47,6 +47,10 @@ def _migrate() -> None:
     """In a process of its own, because it signs in to the database as another role."""
     import subprocess
 
+    from common.health import has_pending_migrations
+
+    if not has_pending_migrations():
+        return
     command = [sys.executable, str(env.BASE_DIR / "manage.py"), "migrate", "--verbosity", "0"]
     subprocess.run(command, check=True, env={**os.environ, "PARLOR_DB_ROLE": "owner"})
 

@@ -1,67 +1,264 @@
 """Two web processes, a runner and Redis, and what happens when one of them goes away."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import asyncio
+import os
+import signal
+import time
+from typing import Any
 
 import pytest
+import requests
 
-from common.testing.fixtures import RedisServer
-from tests.processes.client import App, Heard
-from tests.servers import Installation, Process, WebProcess, installation
+from ai.testing.fake_provider import Behaviour, FakeProvider
+from config.embedded import postgres
+from tests.processes.client import App, Heard, talk
+from tests.processes.conftest import STORY, Site, spoken
+from tests.servers import Person, WebProcess
 
 pytestmark = pytest.mark.processes
 
-
-@dataclass
-class Site:
-    house: Installation
-    redis: RedisServer
-    first: WebProcess
-    second: WebProcess
-    runner: Process
+STREAMS = 50
 
 
-@pytest.fixture
-def site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Site]:
-    settings = {"AI_ECHO_DELAY_MS": "120", "LOG_LEVEL": "WARNING", "CHAT_LEASE_SECONDS": "3"}
-    with installation(**settings) as house:
-        house.manage("migrate", "--verbosity", "0")
-        house.manage("load_demo", "--verbosity", "0")
-        house.spread_out(redis_server.url)
-        processes = [WebProcess(house), WebProcess(house)]
-        runner = Process(house, "manage.py", "run_generations")
-        made = Site(house, redis_server, *processes, runner)
-        try:
-            for process in processes:
-                process.wait_until_ready()
-            yield made
-        finally:
-            for process in (*processes, runner):
-                process.end()
-
-
-def assert_settled(site: Site) -> None:
-    site.house.manage("check_ledger")
-    assert site.house.sql("SELECT count(*) FROM billing_hold WHERE state = 'held'") == [(0,)]
-
-
-def test_f1_another_process_takes_the_reader_over_without_a_seam(site: Site) -> None:
-    app = App(site.first.url)
-    generation = app.send()
-    heard = Heard()
-    for event in app.events(generation):
-        heard.take(event)
-        if heard.last_seq == 4:
-            break
-    site.first.kill()
-    for event in app.events(generation, after=heard.last_seq, url=site.second.url):
-        heard.take(event)
-    assert heard.end["type"] == "generation.completed"
+def assert_told(site: Site, heard: Heard, story: str = STORY) -> None:
+    """The reader, the database and the provider agree, byte for byte."""
+    assert heard.end["type"] == "generation.completed", heard.end
+    assert heard.text.encode() == spoken(story).encode()
+    assert heard.end["message"]["content"] == heard.text
     rows = site.house.sql(
-        "SELECT content, charge FROM chat_message WHERE id = %s", heard.end["message"]["id"]
+        "SELECT m.status, m.content, g.last_seq FROM chat_message m"
+        " JOIN chat_generation g ON g.reply_id = m.id WHERE g.id = %s",
+        heard.generation,
     )
-    assert rows[0][0] == heard.text
-    charges = site.house.sql("SELECT -amount FROM billing_ledgertransaction WHERE kind = 'charge'")
-    assert charges == [(rows[0][1],)]
-    assert_settled(site)
+    assert rows == [("complete", heard.text, heard.last_seq)]
+
+
+async def test_f1_another_web_process_takes_the_reader_over_without_a_seam(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    heard = Heard()
+    talking = asyncio.create_task(talk(site.urls, person, person.chats[0], heard))
+    await heard.until(5)
+    site.first.kill()
+    before, lost_at = heard.last_seq, time.monotonic()
+    await heard.until(before + 1)
+    assert time.monotonic() - lost_at < 5
+    await asyncio.wait_for(talking, 30)
+
+    assert heard.closes == [None]
+    assert_told(site, heard)
+    assert site.charges(person) == [
+        round(float(heard.end["charge"]["credits"]) * 1_000_000),
+    ]
+    assert len(provider.requests) == 1
+
+
+def test_f2_a_runner_that_dies_leaves_what_was_said_and_no_charge(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    app = App(site.first.url, person)
+    heard = app.hear(generation := app.send(), until=15)
+    site.runners[0].kill()
+    site.start_runner()
+    ended = app.wait_for_end(generation)
+
+    kept = ended["message"]["content"]
+    assert (ended["status"], ended["charge"]) == ("interrupted", {"credits": "0"})
+    # Redis still had what the runner did not live to save.
+    assert kept.startswith(heard.text)
+    assert spoken(STORY).startswith(kept)
+    assert site.charges(person) == []
+    app.hear(generation, heard)
+    assert (heard.end["type"], heard.text) == ("generation.interrupted", kept)
+
+    provider.default = Behaviour(text=" And so it ended.")
+    path = f"/api/v1/chat/messages/{ended['message']['id']}/continue/"
+    more = app.post(path, {"client_id": "go-on"}, 202)["generation"]["id"]
+    assert app.wait_for_end(more)["message"]["content"] == f"{kept} And so it ended."
+    assert len(site.charges(person)) == 1
+
+
+async def test_f3_fifty_streams_move_to_another_process_on_sigterm(
+    site: Site, provider: FakeProvider
+) -> None:
+    provider.default = Behaviour(text=STORY, rate=60)
+    people = site.house.people(5, chats=STREAMS // 5)
+    heard = [Heard() for _ in range(STREAMS)]
+    chats = [(person, chat) for person in people for chat in person.chats]
+    talking = [
+        asyncio.create_task(talk(site.urls, person, chat, one))
+        for (person, chat), one in zip(chats, heard, strict=True)
+    ]
+    await asyncio.gather(*(one.until(3, seconds=40) for one in heard))
+    told = time.monotonic()
+    os.kill(site.first.popen.pid, signal.SIGTERM)
+    await asyncio.wait_for(asyncio.gather(*talking), 60)
+    await asyncio.to_thread(site.first.popen.wait, 30)
+
+    assert time.monotonic() - told < 40
+    assert {tuple(one.closes) for one in heard} == {(1012,)}
+    for one in heard:
+        assert_told(site, one)
+    assert [len(site.charges(person)) for person in people] == [STREAMS // 5] * 5
+    assert len(provider.requests) == STREAMS
+
+
+def test_f3_a_runner_told_to_stop_ends_its_replies_and_takes_no_more(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    app = App(site.first.url, person)
+    heard = app.hear(generation := app.send(), until=2)
+    old = site.runners[0]
+    old.popen.send_signal(signal.SIGTERM)
+    app.hear(generation, heard)
+    assert_told(site, heard)
+    assert old.popen.wait(30) == 0
+    # What is asked for meanwhile waits for the next runner.
+    late = app.send("And then?")
+    assert app.get(f"/api/v1/chat/generations/{late}/")["status"] == "queued"
+    site.start_runner()
+    assert app.wait_for_end(late)["status"] == "complete"
+
+
+def readiness(web: WebProcess) -> tuple[int, str]:
+    answer = requests.get(f"{web.url}/health/ready", timeout=10)
+    return answer.status_code, answer.json()["status"]
+
+
+async def test_f4_without_redis_messages_are_taken_and_answered(site: Site, person: Person) -> None:
+    pids = [process.popen.pid for process in (*site.webs, *site.runners)]
+    app = App(site.first.url, person)
+    before, during = Heard(), Heard()
+    talking = asyncio.create_task(talk([site.first.url], person, person.chats[1], before))
+    await before.until(3)
+    site.redis.stop()
+    assert requests.get(f"{site.first.url}/health/live", timeout=5).status_code == 200
+    assert await asyncio.to_thread(readiness, site.first) == (200, "degraded")
+    generation = await asyncio.to_thread(app.send)
+    # Both the reply that was running and new ones come, by the database.
+    await asyncio.wait_for(talking, 40)
+    await asyncio.wait_for(talk([site.second.url], person, person.chats[2], during), 40)
+    for heard in (before, during):
+        assert_told(site, heard)
+    ended = await asyncio.to_thread(app.wait_for_end, generation)
+    assert (ended["status"], ended["message"]["content"]) == ("complete", spoken(STORY))
+
+    await asyncio.to_thread(site.redis.start)
+    after = Heard()
+    await asyncio.wait_for(talk([site.first.url], person, person.chats[3], after), 40)
+    assert_told(site, after)
+    assert await asyncio.to_thread(readiness, site.first) == (200, "ok")
+    assert [process.popen.pid for process in (*site.webs, *site.runners)] == pids
+
+
+async def test_f5_sockets_opened_before_redis_was_emptied_hear_of_everything(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    import aiohttp
+
+    chat = person.chats[0]
+    app = App(site.second.url, person)
+    async with aiohttp.ClientSession(headers=person.headers) as http:
+        address = f"{site.first.url.replace('http', 'ws')}/ws/chat/{chat}/"
+        async with http.ws_connect(address) as socket:
+            assert (await socket.receive_json(timeout=10))["type"] == "session.ready"
+            site.redis.stop()
+            await asyncio.to_thread(site.redis.start)
+            # Groups are joined again within a few seconds.
+            await asyncio.sleep(4)
+            generation = await asyncio.to_thread(app.send)
+            heard = Heard()
+            async with asyncio.timeout(30):
+                while not heard.end:
+                    heard.take(await socket.receive_json())
+    assert heard.created == ["user", "assistant"]
+    assert heard.generation == generation
+    assert_told(site, heard)
+
+
+@pytest.mark.parametrize(
+    ("breaking", "mending"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["out-of-memory", "read-only"],
+)
+async def test_f6_a_redis_that_takes_no_writes_costs_no_message(
+    site: Site, provider: FakeProvider, person: Person, breaking: tuple[str, ...], mending: tuple[str, ...]
+) -> None:
+    import redis
+
+    provider.default = Behaviour(text=STORY, rate=300)
+    client: Any = redis.Redis.from_url(site.redis.url)
+    client.execute_command(*breaking)
+    try:
+        heard = [Heard() for _ in range(6)]
+        talks = [
+            talk([site.urls[number % 2]], person, person.chats[number], one)
+            for number, one in enumerate(heard)
+        ]
+        apps = [App(site.urls[number % 2], person) for number in range(2)]
+        apps[0].session, apps[1].session = person.chats[6:8]
+        sends = [asyncio.to_thread(app.send) for app in apps]
+        *_none, first, second = await asyncio.wait_for(asyncio.gather(*talks, *sends), 60)
+        assert await asyncio.to_thread(readiness, site.first) in ((200, "ok"), (200, "degraded"))
+    finally:
+        client.execute_command(*mending)
+        client.close()
+    for one in heard:
+        assert_told(site, one)
+    for app, generation in zip(apps, (first, second), strict=True):
+        ended = app.wait_for_end(generation)
+        assert (ended["status"], ended["message"]["content"]) == ("complete", spoken(STORY))
+    assert len(site.charges(person)) == 8
+
+
+def test_f7_postgresql_restarts_in_mid_reply(site: Site, provider: FakeProvider, person: Person) -> None:
+    provider.default = Behaviour(text=STORY, rate=40)
+    app = App(site.first.url, person)
+    heard = app.hear(generation := app.send(), until=5)
+    postgres.stop(site.house.data_dir)
+    time.sleep(1)
+    postgres.ensure_running(site.house.data_dir)
+    site.first.wait_until_ready()
+    ended = app.wait_for_end(generation)
+
+    # The reply went on while the database was away, and was saved when it came back.
+    assert (ended["status"], ended["message"]["content"]) == ("complete", spoken(STORY))
+    app.hear(generation, heard)
+    assert_told(site, heard)
+    assert len(site.charges(person)) == 1
+    app.hear(app.send("And then?"), again := Heard())
+    assert again.end["type"] == "generation.completed"
+
+
+def test_several_processes_on_one_socket_live_and_end_together(site: Site, person: Person) -> None:
+    web = WebProcess(site.house, WEB_CONCURRENCY="2")
+    try:
+        web.wait_until_ready()
+        children = _children(web.popen.pid)
+        os.kill(children[0], signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while len(set(_children(web.popen.pid)) - {children[0]}) < 2:
+            assert time.monotonic() < deadline, "the killed process was not replaced"
+            time.sleep(0.1)
+        web.wait_until_ready()
+        app = App(web.url, person)
+        heard = app.hear(app.send())
+        assert_told(site, heard)
+        children = _children(web.popen.pid)
+        web.terminate(30)
+        assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
+    finally:
+        for pid in _children(web.popen.pid):
+            os.kill(pid, signal.SIGKILL)
+        web.end()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            return [int(child) for child in children.read().split()]
+    except FileNotFoundError:
+        return []
