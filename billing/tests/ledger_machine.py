@@ -65,9 +65,9 @@ class Machine:
             [self.reserve, self.end_hold, self.grant, self.adjust, self.change_tier, self.suspend],
             weights=[40, 38, 8, 6, 3, 2],
         )[0]
-        # Half of all steps are one user's for a while, so that days get full.
-        busy = self.present[number // 50 % USERS]
-        user_id = busy if self.chance.random() < 0.5 else self.chance.choice(self.present)
+        # Most steps are one user's for a while, so that days get full.
+        busy = self.present[number // 100 % USERS]
+        user_id = busy if self.chance.random() < 0.7 else self.chance.choice(self.present)
         operation(user_id)
         touched = {user_id}
         if self.chance.random() < 0.02:

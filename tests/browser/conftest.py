@@ -36,7 +36,8 @@ def server(house: Installation) -> Iterator[WebProcess]:
         web.end()
 
 
-@pytest.fixture(scope="session")
+# Only as long as these tests run: its loop stays in the main thread, and other tests have loops of their own.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
