@@ -84,7 +84,7 @@ class App:
 
     def send(self, content: str = "Tell me a story.") -> str:
         """The id of the generation."""
-        body = {"content": content, "client_id": secrets.token_hex(8)}
+        body = {**_message(), "content": content}
         started = self.post(f"/api/v1/chat/sessions/{self.session}/messages/", body, 202)
         return str(started["generation"]["id"])
 
@@ -120,7 +120,7 @@ async def talk(
     urls: Sequence[str], person: Person, chat: str, heard: Heard, content: str = "Tell me a story."
 ) -> None:
     """Say something over a socket and hear the reply to its end, at the next address where one is lost."""
-    frame = {"type": "message.send", "client_id": secrets.token_hex(8), "content": content}
+    frame = {"type": "message.send", **_message(), "content": content}
     async with aiohttp.ClientSession(headers=person.headers) as http:
         for url in urls:
             try:
@@ -150,3 +150,35 @@ async def _hear_at(
                 return
         code = socket.close_code
         heard.closes.append(None if code in (None, 1006) else code)
+
+
+async def send_by_rest(http: aiohttp.ClientSession, url: str, chat: str) -> int | str:
+    """The id of the generation, or the status of the refusal; so do the other two ways."""
+    async with http.post(f"{url}/api/v1/chat/sessions/{chat}/messages/", json=_message()) as answer:
+        return answer.status if answer.status >= 400 else str((await answer.json())["generation"]["id"])
+
+
+async def send_by_sse(http: aiohttp.ClientSession, url: str, chat: str) -> int | str:
+    path, headers = f"{url}/api/v1/chat/sessions/{chat}/messages/", {"Accept": "text/event-stream"}
+    async with http.post(path, json=_message(), headers=headers) as answer:
+        if answer.status >= 400:
+            return answer.status
+        async for line in answer.content:
+            if line.startswith(b"data:") and "generation_id" in (event := json.loads(line[5:])):
+                return str(event["generation_id"])
+    raise AssertionError("the stream named no generation")
+
+
+async def send_by_socket(http: aiohttp.ClientSession, url: str, chat: str) -> int | str:
+    async with http.ws_connect(f"{url.replace('http', 'ws')}/ws/chat/{chat}/") as socket:
+        await socket.send_json({"type": "message.send", **_message()})
+        while True:
+            event = await socket.receive_json(timeout=20)
+            if event["type"] == "error":
+                return int(event["status"])
+            if event["type"] == "generation.started":
+                return str(event["generation_id"])
+
+
+def _message() -> dict[str, str]:
+    return {"content": "Tell me a story.", "client_id": secrets.token_hex(8)}

@@ -1,17 +1,20 @@
 """Two web processes, a runner and Redis, and what happens when one of them goes away."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 import requests
 
 from ai.testing.fake_provider import Behaviour, FakeProvider
 from config.embedded import postgres
-from tests.processes.client import App, Heard, talk
+from tests.processes.client import App, Heard, send_by_rest, send_by_socket, send_by_sse, talk
 from tests.processes.conftest import STORY, Site, spoken
 from tests.servers import Person, WebProcess
 
@@ -154,8 +157,6 @@ async def test_f4_without_redis_messages_are_taken_and_answered(site: Site, pers
 async def test_f5_sockets_opened_before_redis_was_emptied_hear_of_everything(
     site: Site, provider: FakeProvider, person: Person
 ) -> None:
-    import aiohttp
-
     chat = person.chats[0]
     app = App(site.second.url, person)
     async with aiohttp.ClientSession(headers=person.headers) as http:
@@ -212,6 +213,98 @@ async def test_f6_a_redis_that_takes_no_writes_costs_no_message(
         ended = app.wait_for_end(generation)
         assert (ended["status"], ended["message"]["content"]) == ("complete", spoken(STORY))
     assert len(site.charges(person)) == 8
+
+
+SET_ASIDE = """
+from billing.selectors import get_wallet
+from billing.services import holds
+amount = get_wallet({user!r}).available - {left}
+print(holds.reserve_credits(user_id={user!r}, amount=amount, reference="other", key="other").hold_id)
+"""
+
+
+@contextlib.contextmanager
+def left_with(site: Site, person: Person, amount: int) -> Iterator[None]:
+    """Everything but `amount` microcredits is set aside for something else."""
+    done = site.house.manage("shell", "--verbosity", "0", "-c", SET_ASIDE.format(user=person.id, left=amount))
+    yield
+    release = "from billing.services import holds; holds.release_hold(hold_id={!r}, reason='over')"
+    site.house.manage("shell", "--verbosity", "0", "-c", release.format(done.strip()))
+
+
+def test_m2_credits_for_one_pay_one_over_every_face_of_four_processes(
+    site: Site, provider: FakeProvider
+) -> None:
+    (person,) = site.house.people(1, chats=46)
+    provider.default = Behaviour(text="Once.")
+    app = App(site.first.url, person)
+    app.wait_for_end(app.send())
+    (amount,) = site.house.sql(
+        "SELECT max(daily + bonus + purchased)::bigint FROM billing_hold WHERE user_id = %s", person.id
+    )[0]
+    provider.requests.clear()
+    provider.default = Behaviour(text="Once.", first_delay=4)
+    more = WebProcess(site.house, WEB_CONCURRENCY="2")
+    try:
+        urls = [*site.urls, more.wait_until_ready().url]
+        with left_with(site, person, amount):
+            answers = asyncio.run(_send_over_every_face(urls, person))
+            started = next(answer for answer in answers if answer != 402)
+            assert answers.count(402) == len(answers) - 1
+            assert App(site.first.url, person).wait_for_end(str(started))["status"] == "complete"
+    finally:
+        more.end()
+    assert len(provider.requests) == 1
+    assert len(site.charges(person)) == 2
+
+
+async def _send_over_every_face(urls: list[str], person: Person) -> list[int | str]:
+    """For each of 45 messages, one a chat: the generation's id, or the status of the refusal."""
+    work: list[Awaitable[int | str]] = []
+    async with aiohttp.ClientSession(headers=person.headers) as http:
+        for number, chat in enumerate(person.chats[1:]):
+            url = urls[number // 3 % len(urls)]
+            way = (send_by_rest, send_by_sse, send_by_socket)[number % 3]
+            work.append(way(http, url, chat))
+        return list(await asyncio.gather(*work))
+
+
+def test_m6_a_runner_killed_between_hold_and_first_word_costs_nothing(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    provider.default = Behaviour(text=STORY, first_delay=20)
+    app = App(site.first.url, person)
+    generation = app.send()
+    assert provider.wait_until(lambda: len(provider.requests) == 1)
+    site.runners[0].kill()
+    site.start_runner()
+    ended = app.wait_for_end(generation)
+    assert (ended["status"], ended["charge"]) == ("interrupted", {"credits": "0"})
+    assert site.charges(person) == []
+
+
+def test_m7_a_runner_killed_between_last_word_and_capture_is_captured_once(
+    site: Site, provider: FakeProvider, person: Person
+) -> None:
+    provider.default = Behaviour(text=STORY, rate=300)
+    app = App(site.first.url, person)
+    generation = app.send()
+    with site.house.cluster.connect(database=site.house.database) as lock, lock.transaction():
+        app.hear(generation, until=3)
+        # Nobody can take anything from this wallet now: what follows the last word waits.
+        lock.execute("SELECT 1 FROM billing_wallet WHERE user_id = %s FOR UPDATE", [person.id])
+        deadline = time.monotonic() + 20
+        while site.house.sql("SELECT outcome FROM chat_generation WHERE id = %s", generation) != [
+            ("complete",)
+        ]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        site.runners[0].kill()
+    site.start_runner()
+    ended = app.wait_for_end(generation)
+    assert (ended["status"], ended["message"]["content"]) == ("complete", spoken(STORY))
+    assert site.charges(person) == [round(float(ended["charge"]["credits"]) * 1_000_000)]
+    assert len(provider.requests) == 1
 
 
 def test_f7_postgresql_restarts_in_mid_reply(site: Site, provider: FakeProvider, person: Person) -> None:
