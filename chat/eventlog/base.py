@@ -127,15 +127,19 @@ class Tail:
 
 
 class Producer:
-    """Writes one reply's events. Texts that come close together become one delta; the first goes at once."""
+    """Writes one reply's events: each text is a delta, at once.
+
+    Who makes the texts waits for `next_tick` between two of them and brings all that came meanwhile: a model
+    that says fifty words a second costs half as many deltas, and readers see no difference.
+    """
 
     def __init__(self, generation_id: UUID, emit: Callable[[Event], None], ticker: "Ticker") -> None:
         self._name = str(generation_id)
         self._emit = emit
-        self._ticker = ticker
-        self._pending: list[str] = []
+        self.next_tick = ticker.next_tick
         self.parts: list[str] = []
         self.lengths: list[int] = []
+        self.characters = 0
 
     @property
     def seq(self) -> int:
@@ -148,46 +152,35 @@ class Producer:
     def start(self, event: dict[str, Any]) -> None:
         self._emit(Event.of(event))
 
-    def push(self, text: str, *, at_once: bool = False) -> None:
-        self._pending.append(text)
-        if at_once or not self.lengths:
-            self.flush()
-        else:
-            self._ticker.add(self)
-
-    def flush(self) -> None:
-        if not self._pending:
-            return
-        text = "".join(self._pending)
-        self._pending.clear()
+    def push(self, text: str) -> None:
         self.parts.append(text)
         self.lengths.append(len(text))
+        self.characters += len(text)
         self._emit(Event.delta(self._name, len(self.lengths), text))
 
     def end(self, event: dict[str, Any]) -> None:
-        self.flush()
         self._emit(Event.of(event))
 
 
 class Ticker:
-    """One timer for all producers of a process; it runs only while something waits."""
+    """One timer for all producers of a loop; it runs only while somebody waits."""
 
-    def __init__(self, after: Callable[[], None] | None = None) -> None:
-        self._waiting: set[Producer] = set()
-        self._after = after
+    def __init__(self) -> None:
+        self._waiters: list[asyncio.Future[None]] = []
 
-    def add(self, producer: Producer) -> None:
-        if not self._waiting:
-            delay = settings.CHAT_DELTA_MILLISECONDS / 1000
-            asyncio.get_running_loop().call_later(delay, self._tick)
-        self._waiting.add(producer)
+    async def next_tick(self) -> None:
+        """Wait for the moment, at most CHAT_DELTA_MILLISECONDS away, at which everybody looks again."""
+        loop = asyncio.get_running_loop()
+        if not self._waiters:
+            loop.call_later(settings.CHAT_DELTA_MILLISECONDS / 1000, self._tick)
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
 
     def _tick(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for producer in waiting:
-            producer.flush()
-        if self._after is not None:
-            self._after()
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            _finish(waiter)
 
 
 class EventLog(Protocol):

@@ -26,6 +26,8 @@ _MAX_ENTRIES = 20_000
 _ENDED_SECONDS = 120
 _BLOCK_MILLISECONDS = 5_000
 _READ_COUNT = 1_000
+# All producers speak at the same tick, one after the other: their entries go in one batch.
+_GATHER_SECONDS = 0.005
 # A pause after each read lets entries of many replies come in one answer.
 _READ_PAUSE = 0.01
 _RETRY_SECONDS = (0.1, 0.3, 1.0, 2.0)
@@ -39,8 +41,9 @@ class RedisEventLog:
     def __init__(self, url: str) -> None:
         self._writer = _connect(url, socket_timeout=5)
         self._reader = _connect(url, socket_timeout=_BLOCK_MILLISECONDS / 1000 + 5)
-        self._ticker = Ticker(after=self._send_soon)
+        self._ticker = Ticker()
         self._batch: list[Command] = []
+        self._is_gathering = False
         self._sender: asyncio.Task[None] | None = None
         self._tails: dict[str, Tail] = {}
         self._positions: dict[str, str] = {}
@@ -57,6 +60,9 @@ class RedisEventLog:
             self._write(key, event)
             if event.seq <= 1 or event.is_end:
                 self._send_soon()
+            elif not self._is_gathering:
+                self._is_gathering = True
+                asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._send_soon)
 
         return Producer(generation_id, emit, self._ticker)
 
@@ -79,6 +85,7 @@ class RedisEventLog:
                 self._batch.append(("EXPIRE", key, settings.CHAT_EVENT_LOG_SECONDS))
 
     def _send_soon(self) -> None:
+        self._is_gathering = False
         if self._batch and (self._sender is None or self._sender.done()):
             self._sender = asyncio.get_running_loop().create_task(self._send())
 

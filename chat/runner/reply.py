@@ -77,13 +77,12 @@ class RunningReply:
         """Stream to the end and settle. Only a database that stays away leaves it unsettled."""
         self.producer.start(payloads.started_event(self.id, self.job.reply_id, self.job.model))
         if self.job.prefix:
-            self.producer.push(self.job.prefix, at_once=True)
+            self.producer.push(self.job.prefix)
         self._streaming = asyncio.get_running_loop().create_task(self._stream())
         if self._reason is not None:
             self._streaming.cancel()
         await asyncio.wait([self._streaming])
         self.is_finishing = True
-        self.producer.flush()
         if self._is_abandoned:
             return
         settled = await _persist(self._settle, self._ending(self._streaming))
@@ -105,8 +104,9 @@ class RunningReply:
             async with stream:
                 async for text in stream:
                     self._take(text)
-                    if sum(self.producer.lengths) > settings.CHAT_MAX_REPLY_CHARACTERS:
+                    if self.producer.characters > settings.CHAT_MAX_REPLY_CHARACTERS:
                         return Ending(Generation.Status.COMPLETE, policy.TOO_LONG)
+                    await self.producer.next_tick()
         finally:
             self._outcome = _outcome_of(stream)
         return self._ending_by_outcome(self._outcome)

@@ -43,7 +43,7 @@ async def produce(log, generation_id, texts=TEXTS, pause=0.0):
     producer = log.produce(generation_id)
     producer.start({"type": "generation.started", "generation_id": str(generation_id)})
     for text in texts:
-        producer.push(text, at_once=True)
+        producer.push(text)
         await asyncio.sleep(pause)
     producer.end(end_of(producer))
     return producer
@@ -85,31 +85,34 @@ async def test_many_replies_at_once_do_not_mix(log):
     await asyncio.gather(*(one(number) for number in range(30)))
 
 
-async def test_the_first_text_goes_at_once_and_the_next_ones_together(log, settings):
+async def test_all_producers_wait_for_the_same_tick(log, settings):
     settings.CHAT_DELTA_MILLISECONDS = 100
-    generation_id = uuid4()
-    reading = asyncio.create_task(read_to_end(log, generation_id))
-    producer = log.produce(generation_id)
-    producer.push("a")
-    for text in ["b", "c", "d"]:
-        producer.push(text)
-    assert producer.lengths == [1]
-    await asyncio.sleep(0.2)
-    producer.push("e")
-    producer.end(end_of(producer) | {"seq": 4})
+    producers = [log.produce(uuid4()) for _ in range(20)]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    moments = []
 
-    events = await reading
+    async def wait(number):
+        await asyncio.sleep(0.004 * number)
+        await producers[number].next_tick()
+        moments.append(loop.time() - began)
 
-    assert [event.text for event in events[:-1]] == ["a", "bcd", "e"]
-    assert producer.lengths == [1, 3, 1]
-    assert producer.content == "abcde"
+    gone = asyncio.create_task(producers[0].next_tick())
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(wait(number)) for number in range(20)]
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.gather(*waiting)
+
+    assert min(moments) > 0.09
+    assert max(moments) - min(moments) < 0.02
 
 
 async def test_a_dead_producers_texts_can_be_read_for_repair(log):
     generation_id = uuid4()
     producer = log.produce(generation_id)
     for text in TEXTS:
-        producer.push(text, at_once=True)
+        producer.push(text)
     await asyncio.sleep(0.2)
 
     assert await log.read_after(generation_id, 2) == TEXTS[2:]
@@ -143,15 +146,15 @@ async def test_redis_away_costs_entries_but_no_error_and_comes_back(redis_server
     generation_id = uuid4()
     producer = log.produce(generation_id)
     tail = log.attach(generation_id)
-    producer.push("one", at_once=True)
+    producer.push("one")
     await until(lambda: len(tail.events) == 1)
 
     redis_server.stop()
-    producer.push("two", at_once=True)
+    producer.push("two")
     await asyncio.sleep(0.5)
     redis_server.start()
     await asyncio.sleep(0.5)
-    producer.push("three", at_once=True)
+    producer.push("three")
     producer.end(end_of(producer))
 
     await until(lambda: tail.has_ended, 15)

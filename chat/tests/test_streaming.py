@@ -98,6 +98,21 @@ def test_every_delta_is_rebuilt_exactly_for_a_reader_that_comes_later(device, fa
         assert again[0]["type"] == ("generation.started" if after == 0 else again[0]["type"])
 
 
+def test_the_first_text_goes_at_once_and_what_comes_between_two_ticks_together(
+    device, fake_provider, settings
+):
+    settings.CHAT_DELTA_MILLISECONDS = 250
+    fake_provider.default = Behaviour(tokens=100, rate=100)
+    user = make_talker()
+
+    events = list(device(user).stream(make_chat(user).id, "Hello", "one"))
+
+    words = [len(event["text"].split()) for event in deltas_of(events)]
+    assert sum(words) == 100
+    assert words[0] < 10
+    assert len(words) <= 7
+
+
 def test_a_reader_that_has_everything_is_told_not_to_come_back(device):
     user = make_talker()
     client = device(user)

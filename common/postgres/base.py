@@ -20,6 +20,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     _configure_connection: "Callable[[psycopg.Connection[Any]], None]"
 
     @property
+    def queries_logged(self) -> bool:
+        """Only when asked for: in DEBUG Django formats each statement twice and keeps 9,000 a connection."""
+        return bool(self.force_debug_cursor)
+
+    @property
     def pool(self) -> "ConnectionPool[Any] | None":
         options = self.settings_dict["OPTIONS"].get("pool")
         if not options or self.alias == NO_DB_ALIAS:
