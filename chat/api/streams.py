@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.renderers import BaseRenderer
@@ -59,6 +61,8 @@ def last_event_id(request: Request) -> int:
 
 
 async def _frames(events: AsyncIterator[Event], first: list[Event]) -> AsyncIterator[bytes]:
+    # The request lasts as long as the stream: its connection would be missing in the pool all the while.
+    await sync_to_async(connections.close_all)()
     await embedded.ensure_started()
     for event in first:
         yield event.as_sse()

@@ -2,10 +2,11 @@
 comes back by itself when its connection is lost. Both check the numbering of what they hear."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,14 +159,23 @@ async def send_by_rest(http: aiohttp.ClientSession, url: str, chat: str) -> int 
         return answer.status if answer.status >= 400 else str((await answer.json())["generation"]["id"])
 
 
-async def send_by_sse(http: aiohttp.ClientSession, url: str, chat: str) -> int | str:
+async def stream(http: aiohttp.ClientSession, url: str, chat: str) -> AsyncGenerator[dict[str, Any]]:
+    """Say something and hear all that comes, by server-sent events."""
     path, headers = f"{url}/api/v1/chat/sessions/{chat}/messages/", {"Accept": "text/event-stream"}
-    async with http.post(path, json=_message(), headers=headers) as answer:
-        if answer.status >= 400:
-            return answer.status
+    async with http.post(path, json=_message(), headers=headers, raise_for_status=True) as answer:
         async for line in answer.content:
-            if line.startswith(b"data:") and "generation_id" in (event := json.loads(line[5:])):
-                return str(event["generation_id"])
+            if line.startswith(b"data:"):
+                yield json.loads(line[5:])
+
+
+async def send_by_sse(http: aiohttp.ClientSession, url: str, chat: str) -> int | str:
+    try:
+        async with contextlib.aclosing(stream(http, url, chat)) as events:
+            async for event in events:
+                if "generation_id" in event:
+                    return str(event["generation_id"])
+    except aiohttp.ClientResponseError as refused:
+        return refused.status
     raise AssertionError("the stream named no generation")
 
 

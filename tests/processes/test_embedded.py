@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 import requests
 
 from ai.testing.fake_provider import Behaviour, FakeProvider
 from config.embedded import postgres
-from tests.processes.client import App, Heard, talk
+from tests.processes.client import App, Heard, stream, talk
 from tests.processes.conftest import STORY, assert_settled, spoken
-from tests.servers import Installation, Process, WebProcess
+from tests.servers import Installation, Person, Process, WebProcess
 
 pytestmark = pytest.mark.processes
 
@@ -150,3 +151,22 @@ def test_f2_killed_in_mid_reply_it_keeps_the_words_charges_nothing_and_goes_on(
         assert app.wait_for_end(more)["message"]["content"] == f"{kept} And so it ended."
     finally:
         again.end()
+
+
+async def test_more_event_streams_than_database_connections(
+    house: Installation, provider: FakeProvider, web: WebProcess
+) -> None:
+    provider.default = Behaviour(text=STORY, rate=60)
+    people = house.people(4, chats=10)
+
+    async def listen(person: Person, chat: str) -> list[str]:
+        async with aiohttp.ClientSession(headers=person.headers) as http:
+            return [event["type"] async for event in stream(http, web.url, chat)]
+
+    listening = [asyncio.create_task(listen(person, chat)) for person in people for chat in person.chats]
+    await asyncio.to_thread(provider.wait_until, lambda: provider.open_requests == 40, 20)
+    began = time.monotonic()
+    answer = await asyncio.to_thread(requests.get, f"{web.url}/health/ready", timeout=10)
+    assert (answer.status_code, time.monotonic() - began < 5) == (200, True)
+    for types in await asyncio.gather(*listening):
+        assert types[-1] == "generation.completed"
