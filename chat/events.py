@@ -13,7 +13,7 @@ import structlog
 from django.db import DatabaseError, connection
 
 from chat import metrics, payloads
-from chat.eventlog.base import PAUSE, Event, Tail
+from chat.eventlog.base import PAUSE, AnyEvent, Delta, Event, Tail
 from chat.eventlog.current import event_log
 from chat.models import Generation
 from chat.services.settlement import final_event
@@ -40,17 +40,17 @@ class Snapshot:
     lengths: list[int]
     end: Event | None
 
-    def deltas_from(self, seq: int) -> Iterator[Event]:
+    def deltas_from(self, seq: int) -> Iterator[AnyEvent]:
         ends = list(accumulate(self.lengths))
         if not ends or ends[-1] > len(self.content):
             return
         name = str(self.generation_id)
         for number in range(max(1, seq), len(ends) + 1):
             start = ends[number - 1] - self.lengths[number - 1]
-            yield Event.delta(name, number, self.content[start : ends[number - 1]])
+            yield Delta(name, number, self.content[start : ends[number - 1]])
 
 
-async def follow(generation_id: UUID, *, after: int = 0, is_fresh: bool = False) -> AsyncIterator[Event]:
+async def follow(generation_id: UUID, *, after: int = 0, is_fresh: bool = False) -> AsyncIterator[AnyEvent]:
     """Every event of a reply after delta number `after`, ending with the one that tells its end.
 
     `PAUSE` comes in between where nothing has happened for some seconds; it is not for the reader's eyes.
@@ -93,7 +93,7 @@ class _Reader:
     def patience(self) -> float:
         return _SILENCE if self._has_started else _SILENCE_BEFORE_START
 
-    def live(self) -> Iterator[Event]:
+    def live(self) -> Iterator[AnyEvent]:
         """What the log has for this reader now."""
         events = self._tail.events
         self.is_at_gap = False
@@ -106,7 +106,7 @@ class _Reader:
             if self._is_news(event):
                 yield event
 
-    async def catch_up(self) -> AsyncIterator[Event]:
+    async def catch_up(self) -> AsyncIterator[AnyEvent]:
         """What the database has for this reader now."""
         was_at_gap = self.is_at_gap
         try:
@@ -121,7 +121,7 @@ class _Reader:
         before = self._next
         if not self._has_started and snapshot.status != Generation.Status.QUEUED:
             self._has_started = True
-            yield Event.of(payloads.started_event(snapshot.generation_id, snapshot.reply_id, snapshot.model))
+            yield Event(payloads.started_event(snapshot.generation_id, snapshot.reply_id, snapshot.model))
         for event in snapshot.deltas_from(self._next):
             self._next = event.seq + 1
             yield event
@@ -133,7 +133,7 @@ class _Reader:
         if self._next > before:
             metrics.RESUMES.labels("database").inc()
 
-    def _is_news(self, event: Event) -> bool:
+    def _is_news(self, event: AnyEvent) -> bool:
         if event.seq == 0:
             is_first, self._has_started = not self._has_started, True
             return is_first
@@ -157,7 +157,7 @@ def load_snapshot(generation_id: UUID) -> Snapshot | None:
     end = None
     if status not in Generation.LIVE:
         generation = Generation.objects.select_related("reply").get(id=generation_id)
-        end = Event.of(final_event(generation))
+        end = Event(final_event(generation))
         # The text may have grown between the two reads; the ended one is whole.
         content = generation.reply.content if generation.reply is not None else ""
         lengths = generation.delta_lengths

@@ -1,6 +1,7 @@
 """What a web process starts and ends besides answering: the runner, the in-process jobs, the drain."""
 
 import asyncio
+import gc
 from typing import Any
 
 import structlog
@@ -44,6 +45,9 @@ async def start() -> None:
         await asyncio.to_thread(workers.start)
     if settings.CHAT_RUNNER_IN_WEB:
         await embedded_runner.start()
+    # What is loaded by now stays: the collector need not walk through it again while replies stream.
+    gc.collect()
+    gc.freeze()
 
 
 async def drain() -> None:

@@ -1,6 +1,6 @@
 """Replies over HTTP: as a stream of server-sent events, or as 202 with what was queued."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chat import payloads
-from chat.eventlog.base import PAUSE, Event, to_json
+from chat.eventlog.base import PAUSE, AnyEvent, Event, to_json
 from chat.events import follow
 from chat.runner import embedded
 from chat.services.generations import Started
@@ -36,17 +36,17 @@ def answer(request: Request, started: Started) -> HttpResponseBase:
     """The reply under way, in the manner the client asked for."""
     headers = started.rate.headers() if started.rate is not None else {}
     if request.accepted_renderer.media_type == EventStreamRenderer.media_type:
-        first = [Event.of(event) for event in payloads.created_events(started)]
+        first = [Event(event) for event in payloads.created_events(started)]
         events = follow(started.generation.id, is_fresh=started.is_new)
         return stream(events, first=first, headers=headers)
     return Response(payloads.accepted_payload(started), status=202, headers=headers)
 
 
 def stream(
-    events: AsyncIterator[Event], *, first: list[Event] | None = None, headers: dict[str, str] | None = None
+    events: AsyncIterator[AnyEvent], *, first: Sequence[Event] = (), headers: dict[str, str] | None = None
 ) -> StreamingHttpResponse:
     response = StreamingHttpResponse(
-        _frames(events, first or []), content_type="text/event-stream; charset=utf-8", headers=headers
+        _frames(events, first), content_type="text/event-stream; charset=utf-8", headers=headers
     )
     response["Cache-Control"] = "private, no-store"
     # Tells nginx not to hold the stream back.
@@ -60,11 +60,11 @@ def last_event_id(request: Request) -> int:
     return int(value[:9]) if value.isascii() and value.isdigit() else 0
 
 
-async def _frames(events: AsyncIterator[Event], first: list[Event]) -> AsyncIterator[bytes]:
+async def _frames(events: AsyncIterator[AnyEvent], first: Sequence[Event]) -> AsyncIterator[bytes]:
     # The request lasts as long as the stream: its connection would be missing in the pool all the while.
     await sync_to_async(connections.close_all)()
     await embedded.ensure_started()
-    for event in first:
-        yield event.as_sse()
+    for known in first:
+        yield known.as_sse()
     async for event in events:
         yield _KEEP_ALIVE if event is PAUSE else event.as_sse()

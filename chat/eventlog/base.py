@@ -20,51 +20,57 @@ _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 class Event:
     """One event of a reply. `seq` is 0 for the start; its JSON is made once for all readers."""
 
-    __slots__ = ("_data", "_json", "is_end", "seq", "text", "type")
+    __slots__ = ("_json", "data", "is_end", "seq", "type")
+    text = ""
 
-    def __init__(
-        self, type_: str, seq: int, *, text: str = "", data: dict[str, Any] | None = None, encoded: str = ""
-    ) -> None:
-        self.type = type_
-        self.seq = seq
-        self.text = text
-        self.is_end = seq > 0 and type_ != "generation.delta"
-        self._data = data
-        self._json = encoded
-
-    @classmethod
-    def delta(cls, generation_id: str, seq: int, text: str) -> "Event":
-        quoted = encode_basestring(text)
-        if not text.isascii():
-            quoted = quoted.translate(_LINE_ENDS)
-        encoded = (
-            f'{{"type":"generation.delta","generation_id":"{generation_id}","seq":{seq},"text":{quoted}}}'
-        )
-        return cls("generation.delta", seq, text=text, encoded=encoded)
-
-    @classmethod
-    def of(cls, data: dict[str, Any]) -> "Event":
-        return cls(data["type"], data.get("seq", 0), data=data)
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+        self.type: str = data["type"]
+        self.seq: int = data.get("seq", 0)
+        self.is_end = self.seq > 0
+        self._json = ""
 
     @property
     def json(self) -> str:
         if not self._json:
-            self._json = to_json(self._data)
+            self._json = to_json(self.data)
         return self._json
-
-    @property
-    def data(self) -> dict[str, Any]:
-        if self._data is None:
-            self._data = json.loads(self._json)
-        return self._data
 
     def as_sse(self) -> bytes:
         number = f"id: {self.seq}\n" if self.seq else ""
         return f"event: {self.type}\n{number}data: {self.json}\n\n".encode()
 
 
+class Delta:
+    """A piece of the text. Its JSON is made for each reader: very many are kept, and most have one."""
+
+    __slots__ = ("_generation_id", "seq", "text")
+    type = "generation.delta"
+    is_end = False
+
+    def __init__(self, generation_id: str, seq: int, text: str) -> None:
+        self._generation_id = generation_id
+        self.seq = seq
+        self.text = text
+
+    @property
+    def json(self) -> str:
+        quoted = encode_basestring(self.text)
+        if not quoted.isascii():
+            quoted = quoted.translate(_LINE_ENDS)
+        return (
+            f'{{"type":"generation.delta","generation_id":"{self._generation_id}"'
+            f',"seq":{self.seq},"text":{quoted}}}'
+        )
+
+    def as_sse(self) -> bytes:
+        return f"event: generation.delta\nid: {self.seq}\ndata: {self.json}\n\n".encode()
+
+
+AnyEvent = Event | Delta
+
 # Nothing happened for a while: readers may use the moment to show that the line is alive.
-PAUSE = Event("", 0)
+PAUSE = Event({"type": ""})
 
 
 def to_json(data: Any) -> str:
@@ -83,7 +89,7 @@ class Tail:
 
     def __init__(self, generation_id: UUID) -> None:
         self.generation_id = generation_id
-        self.events: list[Event] = []
+        self.events: list[AnyEvent] = []
         self.readers = 0
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -95,7 +101,7 @@ class Tail:
     def has_ended(self) -> bool:
         return bool(self.events) and self.events[-1].is_end
 
-    def append(self, event: Event) -> None:
+    def append(self, event: AnyEvent) -> None:
         self.events.append(event)
         self.wake()
 
@@ -133,7 +139,7 @@ class Producer:
     that says fifty words a second costs half as many deltas, and readers see no difference.
     """
 
-    def __init__(self, generation_id: UUID, emit: Callable[[Event], None], ticker: "Ticker") -> None:
+    def __init__(self, generation_id: UUID, emit: Callable[[AnyEvent], None], ticker: "Ticker") -> None:
         self._name = str(generation_id)
         self._emit = emit
         self.next_tick = ticker.next_tick
@@ -150,16 +156,16 @@ class Producer:
         return "".join(self.parts)
 
     def start(self, event: dict[str, Any]) -> None:
-        self._emit(Event.of(event))
+        self._emit(Event(event))
 
     def push(self, text: str) -> None:
         self.parts.append(text)
         self.lengths.append(len(text))
         self.characters += len(text)
-        self._emit(Event.delta(self._name, len(self.lengths), text))
+        self._emit(Delta(self._name, len(self.lengths), text))
 
     def end(self, event: dict[str, Any]) -> None:
-        self._emit(Event.of(event))
+        self._emit(Event(event))
 
 
 class Ticker:

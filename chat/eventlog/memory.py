@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from chat.eventlog.base import Event, Producer, Tail, Ticker
+from chat.eventlog.base import AnyEvent, Event, Producer, Tail, Ticker
 
 # How long an ended reply stays for readers that come a moment too late; others ask the database.
-_LINGER_SECONDS = 20.0
+_LINGER_SECONDS = 5.0
 
 
 class MemoryEventLog:
@@ -19,7 +19,7 @@ class MemoryEventLog:
         tail = self._tails.setdefault(generation_id, Tail(generation_id))
         tail.readers += 1
 
-        def emit(event: Event) -> None:
+        def emit(event: AnyEvent) -> None:
             tail.append(event)
             if event.is_end:
                 asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.detach, tail)
@@ -45,7 +45,7 @@ class MemoryEventLog:
     async def publish_end(self, generation_id: UUID, event: dict[str, Any]) -> None:
         tail = self._tails.get(generation_id)
         if tail is not None and not tail.has_ended:
-            tail.append(Event.of(event))
+            tail.append(Event(event))
 
     async def aclose(self) -> None:
         self._tickers.clear()

@@ -17,7 +17,7 @@ from django.conf import settings
 from redis.exceptions import RedisError, ResponseError
 
 from chat import metrics
-from chat.eventlog.base import Event, Producer, Tail, Ticker
+from chat.eventlog.base import AnyEvent, Delta, Event, Producer, Tail, Ticker
 from common.ids import uuid7
 
 logger = structlog.get_logger("parlor.eventlog")
@@ -56,7 +56,7 @@ class RedisEventLog:
     def produce(self, generation_id: UUID) -> Producer:
         key = _key(generation_id)
 
-        def emit(event: Event) -> None:
+        def emit(event: AnyEvent) -> None:
             self._write(key, event)
             if event.seq <= 1 or event.is_end:
                 self._send_soon()
@@ -67,10 +67,10 @@ class RedisEventLog:
         return Producer(generation_id, emit, self._ticker)
 
     async def publish_end(self, generation_id: UUID, event: dict[str, Any]) -> None:
-        self._write(_key(generation_id), Event.of(event))
+        self._write(_key(generation_id), Event(event))
         self._send_soon()
 
-    def _write(self, key: str, event: Event) -> None:
+    def _write(self, key: str, event: AnyEvent) -> None:
         if len(self._batch) > _MAX_WAITING:
             self._batch.clear()
         if event.seq == 0:
@@ -208,10 +208,10 @@ def _streams(answer: Any) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:
     return list(answer.items()) if isinstance(answer, dict) else list(answer)
 
 
-def _event(generation_id: str, entry_id: str, fields: dict[str, str]) -> Event:
+def _event(generation_id: str, entry_id: str, fields: dict[str, str]) -> AnyEvent:
     if "t" in fields:
-        return Event.delta(generation_id, int(entry_id.partition("-")[0]), fields["t"])
-    return Event.of(json.loads(fields["e"]))
+        return Delta(generation_id, int(entry_id.partition("-")[0]), fields["t"])
+    return Event(json.loads(fields["e"]))
 
 
 def _report(answers: list[Any]) -> None:

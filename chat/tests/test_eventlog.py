@@ -1,11 +1,12 @@
 """Both event logs keep the same promises; Redis may go away at any time."""
 
 import asyncio
+import json
 from uuid import uuid4
 
 import pytest
 
-from chat.eventlog.base import Event
+from chat.eventlog.base import Delta
 from chat.eventlog.memory import MemoryEventLog
 from chat.eventlog.redis import RedisEventLog
 
@@ -57,7 +58,7 @@ def check(events, texts=TEXTS):
     ]
     assert [event.seq for event in events] == list(range(len(texts) + 2))
     assert [event.text for event in events[1:-1]] == texts
-    assert [event.data["text"] for event in events[1:-1]] == texts
+    assert [json.loads(event.json)["text"] for event in events[1:-1]] == texts
     assert events[-1].data["message"] == {"content": "".join(texts)}
 
 
@@ -177,7 +178,7 @@ async def test_a_redis_stream_is_not_kept_for_ever(redis_server):
 
 
 def test_an_event_of_many_lines_is_one_frame():
-    event = Event.delta("g", 3, "a\nb\r\u2028c\u0085d")
+    event = Delta("g", 3, "a\nb\r\u2028c\u0085d")
 
     frame = event.as_sse().decode()
 
@@ -187,7 +188,7 @@ def test_an_event_of_many_lines_is_one_frame():
         'data: {"type":"generation.delta","generation_id":"g","seq":3,"text":"a\\nb\\r\\u2028c\\u0085d"}',
         "",
     ]
-    assert event.data["text"] == "a\nb\r\u2028c\u0085d"
+    assert json.loads(event.json)["text"] == "a\nb\r\u2028c\u0085d"
 
 
 async def until(condition, seconds=5):
