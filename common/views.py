@@ -7,8 +7,9 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import requires_csrf_token
+from django.views.decorators.csrf import csrf_exempt, requires_csrf_token
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -16,6 +17,9 @@ from common import health
 from common.api.exceptions import problem_json
 from common.errors import DomainError, Invalid, NotFound, PermissionDenied
 
+# What programs talk to; errors there are problem+json, whatever the settings are.
+MACHINE_PATHS = r"^(?:api|_allauth|webhooks|v1)/"
+_MACHINE_PREFIXES = ("/api/", "/_allauth/", "/webhooks/", "/v1/")
 _LOCAL = {"127.0.0.1", "::1"}
 
 
@@ -56,6 +60,13 @@ def prometheus(request: HttpRequest) -> HttpResponse:
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
+@csrf_exempt
+def unknown_machine_path(request: HttpRequest) -> HttpResponse:
+    """In debug Django would answer with a page, and a POST without the last slash with an internal error."""
+    hint = "" if request.path.endswith("/") else _("There is nothing here. Paths end with a slash.")
+    return problem_json(NotFound(hint))
+
+
 @requires_csrf_token
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _error_page(request, Invalid(), 400)
@@ -87,7 +98,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _error_page(request: HttpRequest, error: DomainError, status: int, template: str = "") -> HttpResponse:
-    if request.path.startswith(("/api/", "/_allauth/", "/webhooks/", "/v1/")):
+    if request.path.startswith(_MACHINE_PREFIXES):
         return problem_json(error, status=status)
     context = {"request_id": getattr(request, "request_id", ""), "error": error}
     return render(request, template or f"{status}.html", context, status=status)

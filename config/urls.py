@@ -1,5 +1,5 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from common import views
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("billing.urls")),
     path("", include("chat.urls")),
     path("", include("personas.urls")),
+    re_path(views.MACHINE_PATHS, views.unknown_machine_path),
 ]
 
 handler400 = views.bad_request

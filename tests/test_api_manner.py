@@ -128,6 +128,14 @@ def test_addresses_that_do_not_exist_are_problems_too(path: str, owner: Client) 
     assert_problem(owner.get(path), 404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/api/v1/personas", "/_allauth/app/v1/nothing", "/v1/"])
+def test_debug_does_not_change_what_programs_get(settings: Any, path: str) -> None:
+    settings.DEBUG = True
+    client = Client(enforce_csrf_checks=True)
+    assert_problem(client.get(path), 404, "not_found")
+    assert_problem(client.post(path, "{}", content_type="application/json"), 404, "not_found")
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("path", [ME, "/api/v1/me", "/api/v1/wallet/", "/api/v1/chat/sessions/"])
 def test_a_suffix_never_turns_a_personal_answer_into_a_file(path: str, suffix: str, owner: Client) -> None:
