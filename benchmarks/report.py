@@ -20,7 +20,8 @@ class Figure:
         return self.value > self.target if self.at_most else self.value < self.target
 
     def __str__(self) -> str:
-        text = f"{self.name}: {self.value:,.2f}"
+        digits = 0 if isinstance(self.value, int) else 2
+        text = f"{self.name}: {self.value:,.{digits}f}"
         if self.target is None:
             return text
         sign = "≤" if self.at_most else "≥"

@@ -81,6 +81,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
             "CHAT_SOCKETS_PER_USER": "1000",
         }
         house.prepare()
+        yield from _queries(house)
         people = house.people(max(counts))
         raw = _raw_relay(house, address)
         stack.callback(raw[0].end)
@@ -93,6 +94,11 @@ def run(*, quick: bool) -> Iterator[Figure]:
             print("spread out: not measured, redis-server is not on the PATH", flush=True)
             return
         yield from _spread_out(house, address, max(counts))
+
+
+def _queries(house: Installation) -> Iterator[Figure]:
+    for name, count in json.loads(house.run_module("benchmarks.queries")).items():
+        yield Figure(f"database statements of {name}", count)
 
 
 def _one_process(

@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 from uuid import UUID
+
+from django.conf import settings
 
 from chat import policy
 from chat.models import ChatSession, Generation, Message
@@ -27,7 +30,7 @@ def session_payload(session: ChatSession) -> Payload:
         "persona": {
             "id": str(persona.id),
             "name": persona.name,
-            "avatar_url": persona.avatar_url,
+            "avatar_url": urljoin(settings.PUBLIC_URL, persona.avatar_url),
         },
         "title": session.title,
         "pinned": session.pinned_at is not None,

@@ -78,8 +78,13 @@ class Installation:
 
     def people(self, count: int, *, chats: int = 1, tier: str = "vip") -> "list[Person]":
         """Accounts that are signed in and have chats open; made in one go, without the front door."""
+        rows = self.run_module("tests.people", str(count), str(chats), tier)
+        return [Person(**row) for row in json.loads(rows)]
+
+    def run_module(self, module: str, *arguments: str) -> str:
+        """What a program prints that has the code and the database at hand."""
         done = subprocess.run(
-            [sys.executable, "-m", "tests.people", str(count), str(chats), tier],
+            [sys.executable, "-m", module, *arguments],
             cwd=env.BASE_DIR,
             env=self.full_environment(LOG_LEVEL="ERROR", ACCOUNTS_ACCESS_TOKEN_SECONDS="7200"),
             capture_output=True,
@@ -88,7 +93,7 @@ class Installation:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return [Person(**row) for row in json.loads(done.stdout)]
+        return done.stdout
 
     def copy(self, database: str, **environment: str) -> "Installation":
         """The same server with a copy of the database, so that two kinds of processes keep apart."""

@@ -46,7 +46,7 @@ def titles_of(response):
     return [session["title"] for session in response.json()["results"]]
 
 
-def test_a_new_chat_begins_with_the_greeting(client, user):
+def test_a_new_chat_begins_with_the_greeting(client, user, settings):
     persona = make_persona(name="Ada", status="published", greeting="Hi {{user}}")
 
     response = client.post(LIST, {"persona": str(persona.id)})
@@ -64,7 +64,8 @@ def test_a_new_chat_begins_with_the_greeting(client, user):
         "last_message_preview",
         "created_at",
     }
-    assert body["persona"] == {"id": str(persona.id), "name": "Ada", "avatar_url": persona.avatar_url}
+    avatar = f"{settings.PUBLIC_URL}{persona.avatar_url}"
+    assert body["persona"] == {"id": str(persona.id), "name": "Ada", "avatar_url": avatar}
     assert (body["title"], body["message_count"]) == ("Ada", 1)
     assert body["last_message_preview"] == f"Hi {user.display_name}"
     assert body["created_at"].endswith("Z")
