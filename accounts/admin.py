@@ -3,6 +3,8 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -19,7 +21,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
-from accounts.models import StaffAction, User
+from accounts.models import StaffAction, TextMessage, User
 from accounts.services import audit, emails, sessions
 from common.errors import DomainError
 from common.ids import parse_uuid
@@ -31,7 +33,7 @@ _ROLES: list[str | list[str] | tuple[str, ...] | tuple[()]] = [
     "user_permissions",
 ]
 
-for _model in (EmailAddress, UserSession, Group):
+for _model in (EmailAddress, UserSession, Group, Authenticator, SocialAccount, SocialApp, SocialToken):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
@@ -40,6 +42,9 @@ class ReadOnlyInline(TabularInline):
     extra = 0
     can_delete = False
     tab = True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return list(self.fields or [])
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -60,6 +65,18 @@ class DeviceInline(ReadOnlyInline):
     model = UserSession
     verbose_name_plural = _("signed-in devices")
     fields = ["ip", "user_agent", "created_at", "last_seen_at"]
+
+
+class ProviderInline(ReadOnlyInline):
+    model = SocialAccount
+    verbose_name_plural = _("linked accounts")
+    fields = ["provider", "uid", "date_joined", "last_login"]
+
+
+class FactorInline(ReadOnlyInline):
+    model = Authenticator
+    verbose_name_plural = _("second factors")
+    fields = ["type", "created_at", "last_used_at"]
 
 
 class NewUserForm(UserCreationForm):
@@ -88,7 +105,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     show_full_result_count = False
     readonly_fields = ["id", "email", "phone", "is_active", "created_at", "last_login"]
     filter_horizontal = ["groups", "user_permissions"]
-    inlines = [EmailAddressInline, DeviceInline]
+    inlines = [EmailAddressInline, ProviderInline, FactorInline, DeviceInline]
     actions = None
     actions_detail = ["suspend", "reactivate", "end_sessions", "verify_email"]
     fieldsets = [
@@ -226,6 +243,26 @@ class StaffActionAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
+        return False
+
+
+@admin.register(TextMessage)
+class TextMessageAdmin(ModelAdmin):
+    list_display = ["created_at", "number", "country", "purpose", "state", "used_at", "address"]
+    list_filter = ["purpose", "state", "country"]
+    search_fields = ["number", "prefix", "address"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 25
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
         return False
 
 

@@ -1,6 +1,7 @@
+from allauth.core.exceptions import RateLimited as FlowRateLimited
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import DomainError, NotAuthenticated
+from common.errors import Conflict, DomainError, NotAuthenticated, RateLimited
 
 
 class InvalidTicket(NotAuthenticated):
@@ -21,3 +22,21 @@ class ReasonRequired(DomainError):
     code = "invalid"
     status = 422
     title = _("Say why")
+
+
+class LastWayIn(Conflict):
+    """Without what was to be removed nobody could get into the account again."""
+
+    title = _("This is your last way in; add another one first")
+
+
+class TooManyTexts(RateLimited, FlowRateLimited):
+    """A budget of text messages is used up; also django-allauth's own error, for its flows to catch."""
+
+    title = _("Too many texts were asked for; wait a little and try again")
+
+
+class TryAgain(RateLimited):
+    """Another attempt with the same code is being looked at."""
+
+    title = _("One attempt at a time; try again")

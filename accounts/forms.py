@@ -2,13 +2,13 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import available_timezones
 
+from allauth.account import forms as account_forms
 from allauth.account.adapter import get_adapter
-from allauth.core import ratelimit
+from allauth.account.fields import PhoneField
 from django import forms
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import AuthenticationForm
 
 from accounts.models import User
 from common.errors import Invalid
@@ -71,19 +71,46 @@ class AvatarForm(forms.Form):
         return upload
 
 
-class StaffLoginForm(AuthenticationForm):
-    """The admin's sign-in, behind the same limits per account and address as every other."""
+class SignupForm(account_forms.SignupForm):
+    """The page's sign-up by address and password; numbers have a page of their own."""
 
-    def clean(self) -> dict[str, Any]:
-        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
-        if email and password:
-            if not ratelimit.consume(self.request, action="login"):
-                raise get_adapter().validation_error("too_many_login_attempts")
-            self.user_cache = get_adapter().authenticate(self.request, email=email, password=password)
-            if self.user_cache is None:
-                raise self.get_invalid_login_error()
-            self.confirm_login_allowed(self.user_cache)
-        return self.cleaned_data
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["phone"]
+        for name in ("email", "password1"):
+            self.fields[name].required = True
+        self.fields["email"].label = _("Email")
+
+
+class LoginForm(account_forms.LoginForm):
+    """Address or number with a password; the second button asks for a code instead."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("Email or phone number")
+        self.fields["login"].widget.attrs |= {"autocomplete": "username", "placeholder": ""}
+        if self._wants_code:
+            self.fields["password"].required = False
+
+    @property
+    def _wants_code(self) -> bool:
+        return self.data.get("by") == "code"
+
+    def clean_password(self) -> str:
+        return "" if self._wants_code else str(self.cleaned_data["password"])
+
+    def clean_login(self) -> str:
+        login = str(super().clean_login())
+        return get_adapter().clean_phone(login) if login.startswith("+") else login
+
+
+class PhoneForm(forms.Form):
+    phone = PhoneField(
+        label=_("Phone number"),
+        help_text=_("With the country code, such as +44 7700 900123. We text you a code."),
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "autofocus": True}),
+        validators=[],
+    )
 
 
 def _languages(current: str) -> Iterator[tuple[str, str]]:

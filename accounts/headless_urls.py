@@ -1,18 +1,27 @@
-"""django-allauth's headless API without the routes of what is not offered: phones."""
+"""django-allauth's headless API, with what our contract adds to it in front."""
 
-from typing import NoReturn
+from allauth.headless.base.views import APIView
+from allauth.headless.constants import Client
+from django.urls import URLPattern, include, path
 
-from django.http import Http404, HttpRequest
-from django.urls import include, re_path
-from django.views.decorators.csrf import csrf_exempt
+from accounts import headless_views as views
 
 
-@csrf_exempt
-def not_offered(request: HttpRequest) -> NoReturn:
-    raise Http404
+def _added(client: Client) -> list[URLPattern]:
+    added: dict[str, type[APIView]] = {
+        "auth/login": views.LoginView,
+        "auth/code/request": views.RequestLoginCodeView,
+        "auth/password/request": views.RequestPasswordResetView,
+        "auth/password/reset": views.ResetPasswordView,
+        "account/phone": views.ManagePhoneView,
+    }
+    return [
+        path(f"{client.value}/v1/{name}", view.as_api_view(client=client)) for name, view in added.items()
+    ]
 
 
 urlpatterns = [
-    re_path(r"^(?:app|browser)/v1/(?:account|auth)/phone(?:/|$)", not_offered),
-    re_path(r"", include("allauth.headless.urls")),
+    *_added(Client.APP),
+    *_added(Client.BROWSER),
+    path("", include("allauth.headless.urls")),
 ]

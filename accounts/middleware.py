@@ -12,11 +12,13 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from rest_framework.exceptions import ParseError
 
-from accounts import bursts
+from accounts import bursts, codes
+from accounts.errors import TryAgain
 from accounts.models import User
 from accounts.services import sessions
 from common.api.exceptions import Malformed, problem_json
 from common.api.parsers import StrictJSONParser
+from common.views import domain_error
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _ACTIVITY_SECONDS = 600
@@ -92,3 +94,19 @@ class HeadlessBodyMiddleware:
         with bursts.under_way(token) as has_company:
             request.has_company = has_company  # type: ignore[attr-defined]
             return self.get_response(request)
+
+
+class CodeAttemptMiddleware:
+    """Attempts at a code go one after the other; it stands outside the session, which must be read inside."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not codes.tries_a_code(request):
+            return self.get_response(request)
+        try:
+            with codes.one_at_a_time(request):
+                return self.get_response(request)
+        except TryAgain as error:
+            return domain_error(request, error)

@@ -63,6 +63,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         validators=[RegexValidator(PHONE_PATTERN)],
     )
+    # A number on its way to be proved. Many may claim the same one; `phone` holds it once it is proved.
+    unverified_phone = models.CharField(max_length=16, blank=True, editable=False)
     handle = models.CharField(
         _("handle"),
         max_length=30,
@@ -106,6 +108,10 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=models.Q(handle__regex=HANDLE_PATTERN), name="user_handle_simple"
             ),
             models.CheckConstraint(condition=models.Q(phone__regex=PHONE_PATTERN), name="user_phone_e164"),
+            models.CheckConstraint(
+                condition=models.Q(unverified_phone="") | models.Q(unverified_phone__regex=PHONE_PATTERN),
+                name="user_unverified_phone_e164",
+            ),
         ]
         indexes = [models.Index(fields=["-created_at"], name="user_newest")]
 
@@ -178,6 +184,40 @@ class SocketTicket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}…"
+
+
+class TextMessage(UUIDModel):
+    """A text that was asked for: what the budgets count. The words themselves are not kept."""
+
+    class Purpose(models.TextChoices):
+        CODE = "code", _("code")
+        NOTICE = "notice", _("notice")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        SENT = "sent", _("sent")
+        FAILED = "failed", _("failed")
+
+    number = models.CharField(_("number"), max_length=16)
+    # The first digits, which numbers bought in bulk have in common.
+    prefix = models.CharField(_("prefix"), max_length=8)
+    country = models.CharField(_("country"), max_length=2)
+    address = models.GenericIPAddressField(_("asked for from"), null=True)
+    purpose = models.CharField(_("purpose"), max_length=10, choices=Purpose)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
+    # When the code was entered; texts nobody answers are how pumping shows.
+    used_at = models.DateTimeField(_("code used"), null=True)
+
+    class Meta:
+        verbose_name = _("text message")
+        verbose_name_plural = _("text messages")
+        indexes = [
+            models.Index(fields=["created_at"], name="text_message_age"),
+            models.Index(fields=["number", "created_at"], name="text_message_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} to {self.number}"
 
 
 class StaffAction(UUIDModel):

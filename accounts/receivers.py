@@ -6,15 +6,18 @@ from allauth.account import signals as allauth_signals
 from allauth.account.models import EmailAddress
 from allauth.core.internal.httpkit import is_headless_request
 from allauth.headless.constants import Client
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts import signals
 from accounts.models import User
-from accounts.services import sessions
+from accounts.services import sessions, ways_in
 
 
 @receiver(allauth_signals.email_confirmed)
@@ -48,3 +51,24 @@ def keep_only_this_session(request: HttpRequest, user: User, **kwargs: Any) -> N
 @receiver(allauth_signals.password_reset)
 def end_every_session(user: User, **kwargs: Any) -> None:
     sessions.end_all_sessions(user_id=user.pk)
+
+
+@receiver(allauth_signals.authentication_step_completed)
+def take_over_unproved_account(user: User, method: str, email: str | None = None, **kwargs: Any) -> None:
+    """A code came back from an address nobody had proved: whoever made the account may be a stranger."""
+    if method == "code" and email:
+        ways_in.clear_unproved(user=user, email=email)
+
+
+@receiver(pre_delete, sender=EmailAddress)
+@receiver(pre_delete, sender=SocialAccount)
+@receiver(pre_delete, sender=Authenticator)
+def keep_a_way_in(instance: Any, origin: Any, **kwargs: Any) -> None:
+    """Nobody locks themselves out, whichever face the wish comes by, and not by two wishes at once either."""
+    way = ways_in.way_of(instance)
+    leaves_altogether = getattr(origin, "model", type(origin)) is User
+    if way is None or leaves_altogether or not instance.user_id:
+        return
+    user = ways_in.lock(instance.user)
+    if user.is_active and way in ways_in.list_ways_in(user):
+        ways_in.require_another(user, way)

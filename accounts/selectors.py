@@ -1,6 +1,8 @@
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -12,6 +14,25 @@ from accounts.models import TokenFamily, User
 
 def has_verified_email(user_id: UUID) -> bool:
     return EmailAddress.objects.filter(user_id=user_id, verified=True).exists()
+
+
+def list_addresses(user_id: UUID) -> QuerySet[EmailAddress]:
+    """The user's addresses, the main one first."""
+    return EmailAddress.objects.filter(user_id=user_id).order_by("-primary", "id")
+
+
+def list_provider_accounts(user_id: UUID) -> QuerySet[SocialAccount]:
+    return SocialAccount.objects.filter(user_id=user_id).order_by("date_joined", "id")
+
+
+def list_factors(user_id: UUID) -> QuerySet[Authenticator]:
+    """Second factors and passkeys, oldest first."""
+    return Authenticator.objects.filter(user_id=user_id).order_by("created_at", "id")
+
+
+def has_second_factor(user_id: UUID) -> bool:
+    """Recovery codes alone are none."""
+    return list_factors(user_id).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
 
 
 def live_sessions() -> QuerySet[Session]:

@@ -1,17 +1,129 @@
+from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
+from allauth.account.internal.flows.reauthentication import resume_request
+from allauth.account.utils import get_next_redirect_url
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.providers.base import Provider
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import profile, selectors
 from accounts.authentication import signed_in_user
 from accounts.devices import describe_device
-from accounts.forms import AvatarForm, ProfileForm
-from accounts.services import profiles, sessions
+from accounts.errors import LastWayIn, TooManyTexts
+from accounts.forms import AvatarForm, PhoneForm, ProfileForm
+from accounts.reauthentication import ReauthenticationProcess
+from accounts.services import phone_numbers, profiles, sessions, texts, ways_in
 from common.errors import DomainError, Invalid
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def phone_entrance(request: HttpRequest) -> HttpResponse:
+    """Come in by a number, with an account or without: the steps are the same, so they tell nobody which."""
+    if request.user.is_authenticated:
+        return redirect(get_next_redirect_url(request) or "/")
+    form = PhoneForm(request.POST or None)
+    if form.is_valid():
+        try:
+            _text_code(request, form.cleaned_data["phone"])
+        except TooManyTexts as error:
+            form.add_error("phone", error.detail)
+        else:
+            return redirect(_with_next(request, "account_confirm_login_code"))
+    context = {"form": form, "can_send": texts.can_send(), "next": get_next_redirect_url(request) or ""}
+    return render(request, "accounts/phone_entrance.html", context, status=422 if form.errors else 200)
+
+
+def _text_code(request: HttpRequest, number: str) -> None:
+    with transaction.atomic():
+        user = phone_numbers.find_or_begin(number=number)
+        LoginCodeVerificationProcess.initiate(request=request, user=user, phone=number)
+
+
+def _with_next(request: HttpRequest, name: str) -> str:
+    url = get_next_redirect_url(request)
+    return f"{reverse(name)}?{urlencode({'next': url})}" if url else reverse(name)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def reauthenticate_by_code(request: HttpRequest) -> HttpResponse:
+    """Step-up for accounts without password: a code is sent, and entering it resumes what was begun."""
+    process = ReauthenticationProcess.resume(request)
+    error = ""
+    if request.method == "POST" and "code" in request.POST and process is not None:
+        if process.enter(request.POST["code"]):
+            return resume_request(request) or redirect("accounts:ways-in")
+        error = _("Incorrect code.")
+        process = ReauthenticationProcess.resume(request)
+    elif request.method == "POST":
+        try:
+            process = ReauthenticationProcess.begin(request)
+        except TooManyTexts as refusal:
+            error = str(refusal.detail)
+    context = {"process": process, "error": error, "next": get_next_redirect_url(request) or ""}
+    return render(request, "accounts/reauthenticate_code.html", context, status=422 if error else 200)
+
+
+@login_required
+@require_safe
+def ways_in_list(request: HttpRequest) -> HttpResponse:
+    """Every way into the account on one page, with what can be added and taken off."""
+    user = signed_in_user(request)
+    ways = ways_in.list_ways_in(user)
+    linked = [(account, account.get_provider()) for account in selectors.list_provider_accounts(user.id)]
+    context = {
+        "addresses": selectors.list_addresses(user.id),
+        "linked": linked,
+        "offered": _offered_providers(request, {provider.id for _account, provider in linked}),
+        "factors": selectors.list_factors(user.id),
+        "can_send_texts": texts.can_send(),
+        "is_only_way": len(ways) == 1,
+        "is_proved": ways_in.is_proved(user),
+    }
+    return render(request, "accounts/ways_in.html", context)
+
+
+@require_POST
+@reauthentication_required(app="allauth.socialaccount")
+def provider_disconnect(request: HttpRequest, pk: int) -> HttpResponse:
+    try:
+        ways_in.disconnect_provider(user=signed_in_user(request), account_id=pk)
+    except LastWayIn as error:
+        messages.error(request, str(error.detail))
+    else:
+        messages.success(request, _("It is unlinked."))
+    return redirect("accounts:ways-in")
+
+
+@require_POST
+@reauthentication_required(app="allauth.account")
+def phone_remove(request: HttpRequest) -> HttpResponse:
+    try:
+        phone_numbers.remove_phone(user=signed_in_user(request))
+    except LastWayIn as error:
+        messages.error(request, str(error.detail))
+    else:
+        messages.success(request, _("Your number is taken off."))
+    return redirect("accounts:ways-in")
+
+
+def _offered_providers(request: HttpRequest, linked: set[str]) -> list[Provider]:
+    """Providers a browser can be sent to, that are set up here and not linked yet."""
+    providers = get_social_adapter().list_providers(request)
+    visible = [found for found in providers if not (found.app and found.app.settings.get("hidden"))]
+    return [found for found in visible if found.supports_redirect and found.id not in linked]
 
 
 @login_required

@@ -26,6 +26,14 @@ def required_text(name: str) -> str:
     return value
 
 
+def debug_text(name: str, *, debug: bool) -> str:
+    """A setting that would be a hole outside debug. Raises ImproperlyConfigured when it is set there."""
+    value = text(name)
+    if value and not debug:
+        raise ImproperlyConfigured(f"{name} is for debug only; unset it.")
+    return value
+
+
 def flag(name: str, default: bool) -> bool:
     value = text(name, "true" if default else "false").lower()
     if value in _TRUE:

@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from common import views
 
@@ -12,6 +13,10 @@ urlpatterns = [
     path("api/v1/", include(("config.api_urls", "api"))),
     path("_allauth/", include("accounts.headless_urls")),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/3rdparty/", RedirectView.as_view(pattern_name="accounts:ways-in"), name="connections"),
+    path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
+    path("accounts/", include("accounts.providers.google.urls")),
     path("", include("accounts.urls")),
     path("", include("notifications.urls")),
     path("", include("files.urls")),

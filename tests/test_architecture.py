@@ -40,7 +40,9 @@ def test_foreign_keys_point_down_only() -> None:
 
 
 def environment_names() -> set[str]:
-    reader = re.compile(r"env\.(?:text|required_text|flag|integer|seconds|items|path)\(\s*\"([A-Z0-9_]+)\"")
+    reader = re.compile(
+        r"env\.(?:text|required_text|debug_text|flag|integer|seconds|items|path)\(\s*\"([A-Z0-9_]+)\""
+    )
     names = {name for path in SOURCES for name in reader.findall(path.read_text())}
     return names - {"PARLOR_DB_ROLE"}
 

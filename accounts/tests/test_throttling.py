@@ -112,22 +112,6 @@ def test_a_reset_password_lifts_the_limit_for_its_owner() -> None:
     assert try_login(user.email or "", "another-passphrase").status_code == 200
 
 
-@pytest.mark.django_db
-def test_the_login_page_and_the_admin_share_the_limit() -> None:
-    staff = make_user(superuser=True)
-    for _attempt in range(3):
-        Client().post("/accounts/login/", {"login": staff.email, "password": "wrong-guess"})
-    for _attempt in range(2):
-        Client().post("/admin/login/", {"username": staff.email, "password": "wrong-guess"})
-    client = Client()
-
-    page = client.post("/admin/login/?next=/admin/", {"username": staff.email, "password": PASSWORD})
-
-    assert page.status_code == 200
-    assert b"Too many failed login attempts" in page.content
-    assert client.get("/admin/").status_code == 302
-
-
 @pytest.mark.django_db(transaction=True)
 def test_parallel_guesses_are_counted_before_they_are_tried() -> None:
     user = make_user()

@@ -21,7 +21,6 @@ UNFOLD = {
     "SITE_HEADER": "Parlor",
     "SITE_SYMBOL": "local_cafe",
     "SHOW_HISTORY": True,
-    "LOGIN": {"form": "accounts.forms.StaffLoginForm"},
     "DASHBOARD_CALLBACK": "config.dashboard.dashboard",
     "COLORS": {
         "base": {
@@ -65,6 +64,7 @@ UNFOLD = {
                 "items": [
                     _changelist(_("Users"), "group", "accounts.user"),
                     _changelist(_("Staff log"), "history", "accounts.staffaction"),
+                    _changelist(_("Texts"), "sms", "accounts.textmessage"),
                 ],
             },
             {

@@ -39,10 +39,11 @@ SHUTDOWN_GRACE_SECONDS = env.seconds("PARLOR_SHUTDOWN_GRACE_SECONDS", 20)
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    # Not its default configuration, which would put a site of its own in place of ours.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -53,6 +54,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.headless",
+    "allauth.mfa",
+    "allauth.socialaccount",
     "allauth.usersessions",
     "channels",
     "csp",
@@ -63,6 +66,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "common",
     "accounts",
+    "accounts.providers.google",
+    "accounts.providers.firebase",
     "ai",
     "files",
     "notifications",
@@ -77,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "common.middleware.ContentSecurityPolicyMiddleware",
+    "accounts.middleware.CodeAttemptMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -181,6 +187,10 @@ CELERY_BEAT_SCHEDULE = {
     "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
+    "accounts.check_text_conversion": {
+        "task": "accounts.check_text_conversion",
+        "schedule": timedelta(minutes=10),
+    },
     "personas.recompute_trending": {
         "task": "personas.recompute_trending",
         "schedule": timedelta(minutes=10),
@@ -203,11 +213,26 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_USER_DISPLAY = "accounts.models.display_name"
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_LOGIN_METHODS = {"email", "phone"}
+# None is required of everybody, since a number alone is enough; accounts.forms asks for one or the other.
+ACCOUNT_SIGNUP_FIELDS = ["email", "phone", "password1"]
+ACCOUNT_SIGNUP_FORM_CLASS = "accounts.signup_rules.SignupRules"
+ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm", "login": "accounts.forms.LoginForm"}
+SILENCED_SYSTEM_CHECKS = ["account.W001"]
 # Phone-only accounts may exist, so an address is proved where it matters: bonus, buying, publishing.
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# Codes by mail or text: six digits, five minutes, five attempts (`accounts.codes` makes the count exact).
+ALLAUTH_USER_CODE_FORMAT = {"length": 6, "numeric": True, "dashed": False}
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 300
+ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
+ACCOUNT_PHONE_VERIFICATION_TIMEOUT = 300
+ACCOUNT_PHONE_VERIFICATION_MAX_ATTEMPTS = 5
+ACCOUNT_PHONE_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 300
+ACCOUNT_PASSWORD_RESET_BY_CODE_MAX_ATTEMPTS = 5
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
@@ -217,11 +242,62 @@ ACCOUNT_RATE_LIMITS = {
     "login": env.text("ACCOUNTS_LOGIN_RATE", "120/m/ip"),
     "login_failed": env.text("ACCOUNTS_LOGIN_FAILED_RATE", "30/m/ip,5/300s/key"),
     "signup": env.text("ACCOUNTS_SIGNUP_RATE", "60/m/ip"),
+    "request_login_code": "20/m/ip,5/m/key",
+    # Texts have budgets of their own, in the database.
+    "verify_phone": None,
+    "change_phone": "10/m/user",
 }
 ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINUTE", 1000, minimum=1)
 ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+# Whoever changes a way in, or takes it away, has signed in or proved themselves a moment ago.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 USERSESSIONS_ADAPTER = "accounts.adapters.UserSessionsAdapter"
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
+# An address the provider proved opens the account that has it; what nobody proved there is taken off first.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_EMAIL_REQUIRED = False
+SOCIALACCOUNT_STORE_TOKENS = False
+# Several ids, separated by commas: the first for the pages, the others for apps.
+GOOGLE_CLIENT_IDS = env.items("GOOGLE_CLIENT_ID")
+GOOGLE_CLIENT_SECRET = env.text("GOOGLE_CLIENT_SECRET")
+GOOGLE_CERTS_URL = env.text("GOOGLE_CERTS_URL") or "https://www.googleapis.com/oauth2/v1/certs"
+GOOGLE_AUTHORIZE_URL = env.text("GOOGLE_AUTHORIZE_URL") or "https://accounts.google.com/o/oauth2/v2/auth"
+GOOGLE_TOKEN_URL = env.text("GOOGLE_TOKEN_URL") or "https://oauth2.googleapis.com/token"
+FIREBASE_PROJECT_ID = env.text("FIREBASE_PROJECT_ID")
+FIREBASE_CERTS_URL = (
+    env.text("FIREBASE_CERTS_URL")
+    or "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
+)
+FIREBASE_AUTH_EMULATOR_HOST = ""
+SOCIALACCOUNT_PROVIDERS = {
+    "google": {
+        "APPS": [
+            {
+                "client_id": client_id,
+                "secret": GOOGLE_CLIENT_SECRET,
+                "settings": {"hidden": number > 0},
+            }
+            for number, client_id in enumerate(GOOGLE_CLIENT_IDS)
+        ],
+        "SCOPE": ["openid", "profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+    },
+    "firebase": {
+        "APPS": [{"client_id": FIREBASE_PROJECT_ID, "secret": ""}] if FIREBASE_PROJECT_ID else [],
+    },
+}
+MFA_ADAPTER = "accounts.adapters.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Parlor"
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Passkeys need HTTPS; browsers make an exception for this very machine.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PUBLIC_URL.startswith(("http://localhost", "http://127.0.0.1"))
+# Staff enter the admin with a second factor only.
+ACCOUNTS_STAFF_MFA_REQUIRED = True
 HEADLESS_TOKEN_STRATEGY = "accounts.headless.TokenStrategy"  # noqa: S105
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.integer("ACCOUNTS_ACCESS_TOKEN_SECONDS", 300, minimum=10)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=30).total_seconds())
@@ -237,6 +313,27 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "parlor_csrf"
 CSRF_FAILURE_VIEW = "common.views.csrf_failure"
+
+# --- Text messages ---------------------------------------------------------------------------------
+
+TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
+TWILIO_FROM = env.text("TWILIO_FROM")
+TWILIO_BASE_URL = (env.text("TWILIO_BASE_URL") or "https://api.twilio.com").rstrip("/")
+# Without Twilio texts are refused; in debug they are read at /dev/mailbox/.
+SMS_BACKEND = "notifications.sms.TWILIO" if TWILIO_ACCOUNT_SID else "notifications.sms.NONE"
+_SMS_COUNTRIES = (
+    "AT,AU,BE,CA,CH,CZ,DE,DK,EE,ES,FI,FR,GB,GG,GR,HU,IE,IM,IS,IT,JE,JP,LT,LU,LV,NL,NO,NZ,PL,PT,SE,SG,SI,SK,US"
+)
+ACCOUNTS_SMS_COUNTRIES = frozenset(env.items("ACCOUNTS_SMS_COUNTRIES", _SMS_COUNTRIES))
+# Texts in 24 hours: to one number, to one block of numbers (the first seven digits), asked for from one
+# address, and in all.
+ACCOUNTS_SMS_PER_NUMBER = env.integer("ACCOUNTS_SMS_PER_NUMBER", 10, minimum=1)
+ACCOUNTS_SMS_PER_PREFIX = env.integer("ACCOUNTS_SMS_PER_PREFIX", 60, minimum=1)
+ACCOUNTS_SMS_PER_ADDRESS = env.integer("ACCOUNTS_SMS_PER_ADDRESS", 30, minimum=1)
+ACCOUNTS_SMS_PER_DAY = env.integer("ACCOUNTS_SMS_PER_DAY", 2000, minimum=1)
+# Per cent of texted codes that must be entered, or the block of numbers is stopped and staff are told.
+ACCOUNTS_SMS_MINIMUM_CONVERSION = env.integer("ACCOUNTS_SMS_MINIMUM_CONVERSION", 20)
 
 # --- AI models ------------------------------------------------------------------------------------
 

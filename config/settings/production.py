@@ -6,6 +6,7 @@ from config import env
 from config.settings.base import *  # noqa: F403
 from config.settings.base import SECRET_KEY, STORAGES
 
+FIREBASE_AUTH_EMULATOR_HOST = env.debug_text("FIREBASE_AUTH_EMULATOR_HOST", debug=False)
 if not SECRET_KEY:
     raise ImproperlyConfigured("PARLOR_SECRET_KEY must be set.")
 

@@ -20,6 +20,8 @@ SECRET_KEY = "test-only-secret-key-that-is-long-enough-for-hs256-signatures"  # 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MAILBOX_ENABLED = False
+# The tests of the admin are about what it does; the second factor at its door has tests of its own.
+ACCOUNTS_STAFF_MFA_REQUIRED = False
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Each test thread has its own connection, closed with the thread; a pool would outlive the database.
 DATABASES["default"]["OPTIONS"].pop("pool", None)

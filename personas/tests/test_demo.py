@@ -90,7 +90,7 @@ def test_the_demo_accounts_sign_in_and_are_made_once() -> None:
     assert (demo_user.is_staff, staff.is_superuser, demo_user.is_adult) == (False, True, True)
     assert not User.objects.get(handle="parlor").has_usable_password()
     response = Client().post(
-        "/admin/login/?next=/admin/", {"username": staff.email, "password": "parlor-demo-staff"}
+        "/accounts/login/?next=/admin/", {"login": staff.email, "password": "parlor-demo-staff"}
     )
     assert response.status_code == 302
 
