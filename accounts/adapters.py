@@ -3,7 +3,7 @@
 import base64
 import time
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -34,6 +34,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import phones, throttle
 from accounts.models import MAX_EMAIL_LENGTH, TextMessage, User
@@ -152,6 +153,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultSocialAccountAdapter.error_messages,
+        "unverified_email": gettext_lazy("Verify your email first, then link other accounts."),
+    }
+
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if sociallogin.state.get("process") == AuthProcess.CONNECT:
             self._refuse_unproved(request)
@@ -165,8 +171,13 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         return user
 
     def _refuse_unproved(self, request: HttpRequest) -> None:
-        if isinstance(request.user, User) and not ways_in.is_proved(request.user):
-            raise self.validation_error("unverified_email")
+        if not isinstance(request.user, User) or ways_in.is_proved(request.user):
+            return
+        error = self.validation_error("unverified_email")
+        if is_headless_request(request):
+            raise error
+        messages.error(request, error.messages[0])
+        raise ImmediateHttpResponse(redirect("accounts:ways-in"))
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -14,6 +14,7 @@ def _added(client: Client) -> list[URLPattern]:
         "auth/password/request": views.RequestPasswordResetView,
         "auth/password/reset": views.ResetPasswordView,
         "account/phone": views.ManagePhoneView,
+        "account/providers": views.ManageProvidersView,
     }
     return [
         path(f"{client.value}/v1/{name}", view.as_api_view(client=client)) for name, view in added.items()

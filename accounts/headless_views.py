@@ -1,7 +1,7 @@
 """What our contract adds to django-allauth's headless API: logging in by a number alone, resets by code."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.fields import PhoneField
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
@@ -13,10 +13,14 @@ from allauth.headless.account.inputs import (
     ResetPasswordInput,
 )
 from allauth.headless.account.response import PasswordResetKeyResponse, PhoneNumbersResponse
+from allauth.headless.adapter import get_adapter
 from allauth.headless.base.response import AuthenticationResponse
 from allauth.headless.constants import Client
 from allauth.headless.internal.restkit import inputs
 from allauth.headless.internal.restkit.response import ErrorResponse
+from allauth.headless.socialaccount import views as social_views
+from allauth.socialaccount.models import SocialAccount
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accounts.adapters import AccountAdapter
@@ -139,6 +143,34 @@ class ResetPasswordView(views.ResetPasswordView):
             return ErrorResponse(request, input=checked)
         self.process.confirm_code()
         return PasswordResetKeyResponse(request, self.process.user)
+
+
+class DisconnectInput(inputs.Input):
+    provider = inputs.CharField()
+    account = inputs.CharField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.user = kwargs.pop("user")
+        super().__init__(*args, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            wanted = {"provider": cleaned["provider"], "uid": cleaned["account"]}
+            cleaned["account"] = SocialAccount.objects.filter(user=self.user, **wanted).first()
+            if cleaned["account"] is None:
+                raise get_adapter().validation_error("account_not_found")
+        return cleaned
+
+
+class ManageProvidersView(social_views.ManageProvidersView):
+    """django-allauth keeps the last provider of whoever has no password; here any other way in will do."""
+
+    input_class: ClassVar[dict[str, type[inputs.Input]]] = {"DELETE": DisconnectInput}
+
+    @transaction.atomic
+    def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return super().delete(request, *args, **kwargs)
 
 
 def _is_key_of_link(key: Any) -> bool:

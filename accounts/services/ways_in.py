@@ -92,6 +92,7 @@ def clear_unproved(*, user: User, email: str) -> None:
     user.refresh_from_db()
 
 
+@transaction.atomic
 def disconnect_provider(*, user: User, account_id: int) -> None:
     """Unlink a provider's account. Raises NotFound, LastWayIn."""
     account = SocialAccount.objects.filter(user=user, id=account_id).first()

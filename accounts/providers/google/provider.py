@@ -30,8 +30,13 @@ def verify_google_token(token: str, client_id: str, nonce: str | None = None) ->
 class GoogleOAuth2Adapter(BaseAdapter):
     """The redirect on the web: the same token, straight from Google, judged by the same rules."""
 
-    authorize_url = settings.GOOGLE_AUTHORIZE_URL
-    access_token_url = settings.GOOGLE_TOKEN_URL
+    @property
+    def authorize_url(self) -> str:
+        return str(settings.GOOGLE_AUTHORIZE_URL)
+
+    @property
+    def access_token_url(self) -> str:
+        return str(settings.GOOGLE_TOKEN_URL)
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:
         id_token = kwargs["response"].get("id_token")
