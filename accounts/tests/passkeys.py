@@ -29,6 +29,7 @@ class SoftKey:
         attested = bytes(16) + len(self.id).to_bytes(2) + self.id + cbor.encode(key)
         data = self._data(public["rp"]["id"], _PRESENT | _VERIFIED | _ATTESTED) + attested
         attestation = cbor.encode({"fmt": "none", "attStmt": {}, "authData": data})
+        client = self._client("webauthn.create", public["challenge"], origin)
         return {
             **self._names(),
             "clientExtensionResults": {"credProps": {"rk": True}},

@@ -67,16 +67,14 @@ def forget_recent_sign_in(client: Client) -> None:
     session.save()
 
 
-def test_an_authenticator_app_is_set_up_and_asked_for_at_the_next_log_in(
-    django_capture_on_commit_callbacks: Any,
-) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_an_authenticator_app_is_set_up_and_asked_for_at_the_next_log_in() -> None:
     user = make_user()
     app = SignedIn(user)
     secret = app.call("get", "account/authenticators/totp").json()["meta"]["secret"]
 
     wrong = app.call("post", "account/authenticators/totp", {"code": "000000"})
-    with django_capture_on_commit_callbacks(execute=True):
-        right = app.call("post", "account/authenticators/totp", {"code": app_code(secret)})
+    right = app.call("post", "account/authenticators/totp", {"code": app_code(secret)})
     cache.clear()
     again = App()
     asked = again.post("auth/login", email=user.email, password=PASSWORD)
