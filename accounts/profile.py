@@ -5,6 +5,7 @@ They register in their AppConfig.ready(); accounts never imports them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.models import User
 
@@ -13,9 +14,9 @@ FieldFunction = Callable[[User], str]
 
 @dataclass(frozen=True, slots=True)
 class AvatarStore:
-    """Keeps images in our own format under keys: `save` answers one, `url` is where it is served."""
+    """Keeps pictures of users in our own format: `save` answers a key, `url` is where that is served."""
 
-    save: Callable[[bytes], str]
+    save: Callable[[UUID, bytes], str]
     url: Callable[[str], str]
     delete: Callable[[str], None]
 

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from accounts.models import User
 
 
@@ -15,9 +17,17 @@ class BillingConfig(AppConfig):
         from accounts import profile
         from billing import gauges, receivers  # noqa: F401
         from common import health
+        from files import registry
 
         profile.register_field("tier", _tier_slug)
+        registry.register_quota(_storage_bytes)
         health.register_gauges(gauges.update)
+
+
+def _storage_bytes(user_id: "UUID") -> int:
+    from billing import selectors
+
+    return selectors.get_tier(user_id).storage_bytes
 
 
 def _tier_slug(user: "User") -> str:

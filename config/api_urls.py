@@ -8,6 +8,7 @@ urlpatterns = [
     path("docs/", SwaggerView.as_view(), name="docs"),
     path("redoc/", RedocView.as_view(), name="redoc"),
     path("", include("accounts.api.urls")),
+    path("", include("files.api.urls")),
     path("", include("billing.api.urls")),
     path("", include("personas.api.urls")),
     path("", include("chat.api.urls")),

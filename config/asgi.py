@@ -10,13 +10,14 @@ django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter
 
+from common.bodies import BodyLimit
 from common.sockets import GuardedSocketRouter
 from config.lifespan import Lifespan
 from config.routing import websocket_urlpatterns
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": BodyLimit(django_application),
         "websocket": GuardedSocketRouter(websocket_urlpatterns),
         "lifespan": Lifespan(),
     }

@@ -1,11 +1,12 @@
 """Finding personas: one by its id or address, lists by words and filters."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import F, IntegerField, QuerySet, Value
+from django.db.models import F, IntegerField, Q, QuerySet, Value
 from django.db.models.functions import Cast
 
 from accounts.models import User
@@ -100,6 +101,14 @@ def list_categories() -> QuerySet[Category]:
 
 def count_own_personas(user_id: UUID) -> int:
     return Persona.objects.owned_by(user_id).count()
+
+
+def portraits_in_use(keys: Iterable[str]) -> dict[str, str]:
+    """Which of these files some persona shows, deleted ones that may come back included, and its name."""
+    wanted = list(keys)
+    shown = Q(avatar_key__in=wanted) | Q(card_image_key__in=wanted) | Q(portrait_key__in=wanted)
+    rows = Persona.objects.filter(shown).values_list("name", "avatar_key", "card_image_key", "portrait_key")
+    return {key: name for name, *kept in rows for key in kept if key in wanted}
 
 
 def _opened(personas: PersonaQuerySet, user_id: UUID | None) -> Persona:

@@ -39,6 +39,8 @@ REAL_IDS = {
     "session_id": ["session", "deleted_session"],
     "message_id": ["question", "reply"],
     "generation_id": ["generation"],
+    "file_id": ["file"],
+    "upload_id": ["upload"],
 }
 # A stream has no end to wait for in one thread; its tests are the chat's.
 STREAMS = {"chat_generations_events_retrieve"}

@@ -18,6 +18,7 @@ from billing.services.adjustments import set_tier
 from chat.models import Message
 from chat.services import messages, sessions
 from chat.services.stopping import cancel_live_replies
+from files.services import direct, uploads
 from personas.tests.factories import make_persona, make_picture
 from tests.permissions import ROLES, Row
 
@@ -55,7 +56,13 @@ def make_world() -> World:
     Message.objects.filter(pk=reply.pk).update(content="Good", status="stopped")
     deleted = sessions.create_session(user_id=owner.pk, persona_id=public.pk)
     sessions.delete_session(user_id=owner.pk, session_id=deleted.pk)
+    file = uploads.upload_file(
+        owner_id=owner.pk, category="chat_attachment", name="a.txt", data=b"A few words."
+    )
+    upload = direct.begin_upload(owner_id=owner.pk, category="chat_attachment", name="b.txt", size=10)
     ids = {
+        "file": file.pk,
+        "upload": upload.id,
         "deleted_session": deleted.pk,
         "persona": public.pk,
         "draft": draft.pk,

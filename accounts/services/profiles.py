@@ -54,7 +54,6 @@ def update_profile(*, user_id: UUID, changes: dict[str, Any]) -> User:
     return user
 
 
-@transaction.atomic
 def change_avatar(*, user_id: UUID, image: bytes | None) -> None:
     """Keep an uploaded picture as the user's avatar, in our own format; None takes the present one away.
 
@@ -63,13 +62,16 @@ def change_avatar(*, user_id: UUID, image: bytes | None) -> None:
     store = profile.avatar_store()
     if image is not None and store is None:
         raise Unavailable(_("Pictures cannot be kept here at the moment."))
-    user = User.objects.select_for_update().filter(id=user_id).first()
-    if user is None:
-        raise NotFound
-    if store and user.avatar_key:
-        store.delete(user.avatar_key)
-    user.avatar_key = store.save(image) if store and image is not None else ""
-    user.save(update_fields=["avatar_key"])
+    # Decoding and writing files is slow, so it stays outside the transaction.
+    key = store.save(user_id, image) if store and image is not None else ""
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(id=user_id).first()
+        if user is None:
+            raise NotFound
+        before, user.avatar_key = user.avatar_key, key
+        user.save(update_fields=["avatar_key"])
+        if store and before:
+            store.delete(before)
 
 
 def _save(user: User, changed: list[str]) -> None:

@@ -34,9 +34,7 @@ class SoftKey:
             **self._names(),
             "clientExtensionResults": {"credProps": {"rk": True}},
             "response": {
-                "clientDataJSON": websafe_encode(
-                    self._client("webauthn.create", public["challenge"], origin)
-                ),
+                "clientDataJSON": websafe_encode(client),
                 "attestationObject": websafe_encode(attestation),
             },
         }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -31,7 +32,7 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """A store of avatars in memory, like the one `files` registers."""
     kept: dict[str, bytes] = {}
 
-    def save(data: bytes) -> str:
+    def save(user_id: UUID, data: bytes) -> str:
         if not data.startswith(b"picture"):
             raise UnsupportedMedia("This is no picture.")
         key = f"{len(kept)}.webp"

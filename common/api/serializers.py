@@ -50,6 +50,15 @@ class NumberField(serializers.DecimalField):
         return super().to_internal_value(data)
 
 
+class WholeNumberField(serializers.IntegerField):
+    """A whole number, as JSON writes it; Python's own reading would take "１２", "1_0" and 1.0 too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
 @extend_schema_field(OpenApiTypes.STR)
 class CreditsField(serializers.Field[int, str, str, int]):
     """Microcredits inside, a decimal string of credits outside."""

@@ -195,6 +195,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "personas.recompute_trending",
         "schedule": timedelta(minutes=10),
     },
+    "files.scan_waiting": {"task": "files.scan_waiting", "schedule": timedelta(minutes=10)},
+    "files.clean_up": {"task": "files.clean_up", "schedule": crontab(hour="4", minute="10")},
+    "files.end_expired_uploads": {
+        "task": "files.end_expired_uploads",
+        "schedule": timedelta(minutes=5),
+    },
     "common.delete_old_rows": {"task": "common.delete_old_rows", "schedule": timedelta(hours=1)},
 }
 
@@ -363,6 +369,13 @@ AI_BREAKER_SECONDS = env.seconds("AI_BREAKER_SECONDS", 20)
 AI_MAX_RESPONSE_BYTES = env.integer("AI_MAX_RESPONSE_BYTES", 33_554_432, minimum=1024)
 AI_ECHO_DELAY_MS = env.integer("AI_ECHO_DELAY_MS", 25)
 
+# --- Files ----------------------------------------------------------------------------------------
+
+# A virus scanner (clamd): tcp://host:port or unix:///path. Without one files are served unscanned.
+CLAMD_URL = env.text("CLAMD_URL")
+# No request may be larger: a file of 10 MB and what wraps it.
+MAX_REQUEST_BYTES = 12 * 1024 * 1024
+
 # --- Mail -----------------------------------------------------------------------------------------
 
 # The mailbox keeps every message in the database, readable at /dev/mailbox/; never outside debug.
@@ -471,8 +484,34 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.path("PARLOR_MEDIA_DIR", DATA_DIR / "media")
+# Private files: never below MEDIA_ROOT, and only by short-lived links.
+PRIVATE_ROOT = env.path("PARLOR_PRIVATE_DIR", DATA_DIR / "private")
+S3_BUCKET = env.text("S3_BUCKET")
+S3_ENDPOINT_URL = env.text("S3_ENDPOINT_URL")
+
+
+def _storage(folder: str, location: Path) -> dict[str, object]:
+    if not S3_BUCKET:
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": location},
+        }
+    # Credentials and region come by the usual AWS variables. Nothing is public there: what anybody may see
+    # is served by us, or by a cache in front of us.
+    options = {
+        "bucket_name": S3_BUCKET,
+        "endpoint_url": S3_ENDPOINT_URL or None,
+        "location": f"{folder}/",
+        "addressing_style": "path",
+        "default_acl": None,
+        "file_overwrite": False,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": _storage("public", MEDIA_ROOT),
+    "private": _storage("private", PRIVATE_ROOT),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True

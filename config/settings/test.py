@@ -27,7 +27,8 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DATABASES["default"]["OPTIONS"].pop("pool", None)
 CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = False
-STORAGES = {**STORAGES, "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+_IN_MEMORY = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+STORAGES = {**STORAGES, "default": _IN_MEMORY, "private": _IN_MEMORY}
 # Look static files up when asked for, instead of listing them for each test client.
 WHITENOISE_AUTOREFRESH = True
 AI_ECHO_DELAY_MS = 0

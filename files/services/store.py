@@ -1,50 +1,99 @@
-"""Public files: pictures anybody who knows the address may see. The names are ours, never the uploader's."""
+"""Where bytes are kept: the public store for pictures anybody may see, the private one for all else.
+
+Names are ours, never the uploader's.
+"""
 
 import re
 from collections.abc import Iterable
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+import structlog
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import Storage, storages
 from django.db import transaction
 
+from common.errors import Unavailable
 from common.ids import uuid7
+from files import kinds
 
+logger = structlog.get_logger("parlor.files")
+PUBLIC = "default"
+PRIVATE = "private"
 CONTENT_TYPES = {"webp": "image/webp", "png": "image/png"}
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}\.(?P<suffix>webp|png)", re.ASCII)
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}\.(?P<suffix>webp|png)", re.ASCII)
+_ANY_KEY = re.compile(r"(?:[0-9a-f]{2}|incoming)/[0-9a-f]{32}(?:\.[a-z0-9]{2,4})?", re.ASCII)
+
+
+def new_key(suffix: str) -> str:
+    name = uuid7().hex
+    # The end of the id is random, so files spread evenly over the folders.
+    return f"{name[-2:]}/{name}.{suffix}"
+
+
+def alias_of(category: str) -> str:
+    return PUBLIC if category in kinds.PUBLIC else PRIVATE
+
+
+def store_of(alias: str) -> Storage:
+    return storages[alias]
+
+
+def save(alias: str, data: bytes, suffix: str) -> str:
+    """Keep `data` and answer the key it is found under.
+
+    Raises Unavailable when the store does not take it; nothing is left there then.
+    """
+    key = new_key(suffix)
+    try:
+        return store_of(alias).save(key, ContentFile(data))
+    except Exception as error:
+        logger.warning("store_failed", error=type(error).__name__)
+        delete(alias, [key])
+        raise Unavailable("Files can't be kept at the moment.", retry_after=60) from error
 
 
 def save_public(data: bytes, suffix: str) -> str:
-    """Keep `data` (already checked and re-encoded) and answer the key it is found under.
-
-    `suffix` is one of CONTENT_TYPES, since it decides how browsers treat the file.
-    """
+    """Keep a picture of our own making; `suffix`, one of CONTENT_TYPES, decides how it is served."""
     if suffix not in CONTENT_TYPES:
         raise ValueError(f"public files are not kept as {suffix!r}")
-    name = uuid7().hex
-    # The end of the id is random, so files spread evenly over the folders.
-    return default_storage.save(f"{name[-2:]}/{name}.{suffix}", ContentFile(data))
+    return save(PUBLIC, data, suffix)
 
 
 def read_public(key: str) -> bytes | None:
     """The bytes under a key; None for what is not a key of ours or is gone."""
-    if not _KEY.fullmatch(key):
-        return None
+    return read(PUBLIC, key) if _PUBLIC_KEY.fullmatch(key) else None
+
+
+def read(alias: str, key: str) -> bytes | None:
     try:
-        with default_storage.open(key) as file:
+        with store_of(alias).open(key) as file:
             return bytes(file.read())
     except FileNotFoundError:
         return None
 
 
-def delete_public_after_commit(keys: Iterable[str]) -> None:
-    """Delete files once the current transaction is saved; empty keys are skipped."""
-    wanted = [key for key in keys if _KEY.fullmatch(key)]
+def open_private(key: str) -> File | None:
+    """The file itself, to be sent in pieces; None when it is gone."""
+    try:
+        return store_of(PRIVATE).open(key)
+    except FileNotFoundError:
+        return None
 
-    def delete() -> None:
-        for key in wanted:
-            default_storage.delete(key)
 
-    transaction.on_commit(delete, robust=True)
+def delete(alias: str, keys: Iterable[str]) -> None:
+    """Delete at once. What the store does not delete now is an orphan, and collected later."""
+    for key in keys:
+        if not _ANY_KEY.fullmatch(key):
+            continue
+        try:
+            store_of(alias).delete(key)
+        except Exception as error:  # noqa: BLE001 - stores fail in many ways, and the collector comes later
+            logger.warning("delete_failed", error=type(error).__name__)
+
+
+def delete_after_commit(alias: str, keys: Iterable[str]) -> None:
+    """Delete once the current transaction, if any, is saved; empty keys are skipped."""
+    wanted = [key for key in keys if key]
+    transaction.on_commit(lambda: delete(alias, wanted), robust=True)
 
 
 def content_type_of(key: str) -> str:

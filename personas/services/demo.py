@@ -51,5 +51,5 @@ def _add(owner_id: UUID, entry: dict[str, Any], folder: Path) -> None:
         lorebook=lore.clean_lorebook(lorebook) if lorebook else None,
         visibility=Persona.Visibility.PUBLIC,
         **clean_fields(fields),  # type: ignore[arg-type]
-        **portraits.store_portrait(picture),
+        **portraits.store_portrait(owner_id, fields["name"], picture),
     )

@@ -117,7 +117,7 @@ def add_persona(persona: Persona, *, picture: bytes | None = None) -> Persona:
     if picture is not None:
         # Early, before the work on the picture; what counts is the check under the lock.
         _check_limit(persona.owner_id)
-        keys = portraits.store_portrait(picture)
+        keys = portraits.store_portrait(persona.owner_id, persona.name, picture)
     for name, key in keys.items():
         setattr(persona, name, key)
     try:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from files.services import images, store
+from files.models import File
+from files.services import uploads
 from personas import selectors
 from personas.models import Persona
 
@@ -15,11 +16,11 @@ _KEYS = ("avatar_key", "card_image_key", "portrait_key")
 def set_portrait(*, user_id: UUID, persona_id: UUID, data: bytes) -> Persona:
     """Show this picture from now on.
 
-    Raises NotFound, and PayloadTooLarge, UnsupportedMedia or Invalid for the picture as make_portrait does.
+    Raises NotFound, and what upload_file raises for the picture.
     """
-    selectors.get_own_persona(user_id, persona_id)
     # Decoding and writing files is slow, so it stays outside the transaction.
-    keys = store_portrait(data)
+    persona = selectors.get_own_persona(user_id, persona_id)
+    keys = store_portrait(user_id, persona.name, data)
     return _replace(user_id, persona_id, keys)
 
 
@@ -28,19 +29,18 @@ def remove_portrait(*, user_id: UUID, persona_id: UUID) -> Persona:
     return _replace(user_id, persona_id, dict.fromkeys(_KEYS, ""))
 
 
-def store_portrait(data: bytes) -> dict[str, str]:
-    """Keep the sizes of a picture; answers the persona's fields for them. Raises as make_portrait does."""
-    portrait = images.make_portrait(data)
-    return {
-        "avatar_key": store.save_public(portrait.avatar, "webp"),
-        "card_image_key": store.save_public(portrait.card, "webp"),
-        "portrait_key": store.save_public(portrait.full, "webp"),
-    }
+def store_portrait(owner_id: UUID, name: str, data: bytes) -> dict[str, str]:
+    """Keep the sizes of a picture as a file of the owner's; answers the persona's fields for them.
+
+    Raises as upload_file does.
+    """
+    file = uploads.upload_file(owner_id=owner_id, category=File.Category.PERSONA_IMAGE, name=name, data=data)
+    return {"avatar_key": file.thumbnail_key, "card_image_key": file.card_key, "portrait_key": file.key}
 
 
 def delete_files(keys: Iterable[str]) -> None:
     """Delete the files of a picture once the current transaction, if any, is saved."""
-    store.delete_public_after_commit(keys)
+    uploads.delete_by_keys(keys)
 
 
 def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
