@@ -21,8 +21,8 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
-from accounts.models import StaffAction, TextMessage, User
-from accounts.services import audit, emails, sessions
+from accounts.models import DataExport, Erasure, StaffAction, TextMessage, User
+from accounts.services import audit, emails, erasures, sessions
 from common.errors import DomainError
 from common.ids import parse_uuid
 
@@ -103,13 +103,27 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     ordering = ["-created_at", "-id"]
     list_per_page = 25
     show_full_result_count = False
-    readonly_fields = ["id", "email", "phone", "is_active", "created_at", "last_login"]
+    readonly_fields = ["id", "email", "phone", "is_active", "created_at", "last_login", "leaving_at"]
     filter_horizontal = ["groups", "user_permissions"]
     inlines = [EmailAddressInline, ProviderInline, FactorInline, DeviceInline]
     actions = None
-    actions_detail = ["suspend", "reactivate", "end_sessions", "verify_email"]
+    actions_detail = ["suspend", "reactivate", "end_sessions", "verify_email", "cancel_erasure"]
     fieldsets = [
-        (None, {"fields": ["id", "email", "phone", "password", "is_active", "created_at", "last_login"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "id",
+                    "email",
+                    "phone",
+                    "password",
+                    "is_active",
+                    "created_at",
+                    "last_login",
+                    "leaving_at",
+                ]
+            },
+        ),
         (
             _("Profile"),
             {"fields": ["display_name", "handle", "pronouns", "locale", "time_zone", "birth_date"]},
@@ -196,6 +210,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def verify_email(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return _run(request, object_id, form, _verify_email, _("The address counts as proved."))
 
+    @action(
+        description=_("Cancel deletion"),
+        icon="undo",
+        permissions=["suspend"],
+        dialog=ask_reason(_("Keep this account?"), _("Its owner asked for it to be deleted."), _("Keep it")),
+    )
+    def cancel_erasure(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return _run(request, object_id, form, erasures.cancel_by_staff, _("The account stays."))
+
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -244,6 +267,40 @@ class StaffActionAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
         return False
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows to look at: what changes them are services."""
+
+    list_per_page = 25
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(DataExport)
+class DataExportAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "status", "progress", "size", "expires_at"]
+    list_filter = ["status"]
+    search_fields = ["user__email"]
+    list_select_related = ["user"]
+    ordering = ["-created_at", "-id"]
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    list_display = ["requested_at", "user", "erase_at", "started_at", "done_at"]
+    search_fields = ["user__email", "user__id"]
+    list_select_related = ["user"]
+    ordering = ["-requested_at", "user_id"]
 
 
 @admin.register(TextMessage)

@@ -7,5 +7,10 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import receivers  # noqa: F401
+        from accounts import (
+            own_data,
+            receivers,  # noqa: F401
+        )
         from accounts.api import schema  # noqa: F401
+
+        own_data.register_part()

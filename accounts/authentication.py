@@ -4,9 +4,11 @@ REST and sockets share it. A socket keeps the `Identity` and asks `still_allowed
 message: one query, which notices suspension, log-out and a changed password at once.
 """
 
+import time
 from dataclasses import dataclass
 from uuid import UUID
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.http import HttpRequest
@@ -15,7 +17,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors, tokens
-from accounts.errors import InvalidTicket
+from accounts.errors import InvalidTicket, ProveItAgain
 from accounts.models import User
 from accounts.services import tickets
 from accounts.session_store import SessionStore
@@ -103,6 +105,23 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(user, User):
         raise NotAuthenticated
     return user
+
+
+def caller_of(request: HttpRequest) -> User:
+    """Who asks for a file: by the bearer token if one is sent, else by the pages' session.
+
+    Raises TokenExpired or NotAuthenticated.
+    """
+    header = request.headers.get("Authorization")
+    return user_from_access_token(bearer_token(header)) if header else signed_in_user(request)
+
+
+def require_recent_sign_in(identity: Identity) -> None:
+    """Raises ProveItAgain unless the session signed in, or proved itself again, in the last minutes."""
+    records = SessionStore(identity.session_key).get(AUTHENTICATION_METHODS_SESSION_KEY) or []
+    lately = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    if not any(record["at"] > lately for record in records):
+        raise ProveItAgain
 
 
 def still_allowed(identity: Identity) -> bool:

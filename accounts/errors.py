@@ -1,7 +1,7 @@
 from allauth.core.exceptions import RateLimited as FlowRateLimited
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import Conflict, DomainError, NotAuthenticated, RateLimited
+from common.errors import Conflict, DomainError, NotAuthenticated, PermissionDenied, RateLimited
 
 
 class InvalidTicket(NotAuthenticated):
@@ -22,6 +22,13 @@ class ReasonRequired(DomainError):
     code = "invalid"
     status = 422
     title = _("Say why")
+
+
+class ProveItAgain(PermissionDenied):
+    """The sign-in is too old for a step like this; sign in again, or reauthenticate."""
+
+    code = "reauthentication_required"
+    title = _("Sign in again before this")
 
 
 class LastWayIn(Conflict):

@@ -84,6 +84,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Raising it ends every session and token of the user at once.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    # When the account will be erased, while its owner can still change their mind; every page says so.
+    leaving_at = models.DateTimeField(_("leaves"), null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -151,6 +153,60 @@ class User(AbstractBaseUser, PermissionsMixin):
 def age_on(day: date, birth_date: date) -> int:
     """Whole years; somebody born on 29 February turns a year older on 1 March of common years."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+class DataExport(UUIDModel):
+    """Somebody's own data as a ZIP: asked for, being made, there for some days."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        READY = "ready", _("ready")
+        FAILED = "failed", _("failed")
+        EXPIRED = "expired", _("expired")
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
+    progress = models.PositiveSmallIntegerField(_("progress"), default=0, help_text=_("Per cent."))
+    key = models.CharField(max_length=80, blank=True, editable=False)
+    size = models.BigIntegerField(_("size in bytes"), default=0)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+
+    class Meta:
+        verbose_name = _("data export")
+        verbose_name_plural = _("data exports")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="data_export_one_at_a_time",
+            ),
+            models.CheckConstraint(condition=models.Q(progress__lte=100), name="data_export_progress"),
+        ]
+        indexes = [models.Index(fields=["user", "-created_at"], name="data_export_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.created_at:%Y-%m-%d}"
+
+
+class Erasure(models.Model):
+    """Somebody wants to leave: when everything of theirs goes, unless they change their mind before."""
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="erasure")
+    requested_at = models.DateTimeField(_("asked for"), default=timezone.now)
+    erase_at = models.DateTimeField(_("due"))
+    started_at = models.DateTimeField(_("begun"), null=True)
+    done_at = models.DateTimeField(_("done"), null=True)
+
+    class Meta:
+        verbose_name = _("erasure")
+        verbose_name_plural = _("erasures")
+        indexes = [
+            models.Index(fields=["erase_at"], condition=models.Q(done_at__isnull=True), name="erasure_due")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.erase_at:%Y-%m-%d}"
 
 
 class TokenFamily(models.Model):

@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from accounts.models import TokenFamily, User
+from accounts.models import DataExport, Erasure, TokenFamily, User
+from common.errors import NotFound
 
 
 def has_verified_email(user_id: UUID) -> bool:
@@ -33,6 +34,22 @@ def list_factors(user_id: UUID) -> QuerySet[Authenticator]:
 def has_second_factor(user_id: UUID) -> bool:
     """Recovery codes alone are none."""
     return list_factors(user_id).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
+
+
+def get_export(user_id: UUID, export_id: UUID) -> DataExport:
+    """Raises NotFound for what is not the user's."""
+    export = DataExport.objects.filter(user_id=user_id, id=export_id).first()
+    if export is None:
+        raise NotFound
+    return export
+
+
+def find_latest_export(user_id: UUID) -> DataExport | None:
+    return DataExport.objects.filter(user_id=user_id).order_by("-created_at", "-id").first()
+
+
+def find_erasure(user_id: UUID) -> Erasure | None:
+    return Erasure.objects.filter(user_id=user_id).first()
 
 
 def live_sessions() -> QuerySet[Session]:

@@ -17,6 +17,11 @@ urlpatterns = [
     path("settings/sign-in/", views.ways_in_list, name="ways-in"),
     path("settings/sign-in/<int:pk>/disconnect/", views.provider_disconnect, name="provider-disconnect"),
     path("settings/sign-in/phone/remove/", views.phone_remove, name="phone-remove"),
+    path("settings/data/", views.own_data, name="own-data"),
+    path("settings/data/export/", views.export_request, name="export-request"),
+    path("settings/data/export/<str:token>/", views.export_download, name="export-download"),
+    path("settings/data/delete/", views.erasure_request, name="erasure-request"),
+    path("settings/data/keep/", views.erasure_cancel, name="erasure-cancel"),
     path("settings/email/", RedirectView.as_view(pattern_name="account_email"), name="email"),
     path("settings/password/", RedirectView.as_view(pattern_name="account_change_password"), name="password"),
 ]

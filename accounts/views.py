@@ -1,14 +1,17 @@
+from contextlib import suppress
+
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
 from allauth.account.internal.flows.reauthentication import resume_request
 from allauth.account.utils import get_next_redirect_url
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.providers.base import Provider
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -17,13 +20,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import profile, selectors
-from accounts.authentication import signed_in_user
+from accounts.authentication import caller_of, signed_in_user
 from accounts.devices import describe_device
 from accounts.errors import LastWayIn, TooManyTexts
 from accounts.forms import AvatarForm, PhoneForm, ProfileForm
 from accounts.reauthentication import ReauthenticationProcess
-from accounts.services import phone_numbers, profiles, sessions, texts, ways_in
-from common.errors import DomainError, Invalid
+from accounts.services import erasures, exports, phone_numbers, profiles, sessions, texts, ways_in
+from common.errors import Conflict, DomainError, Invalid, NotFound, RateLimited
+
+# The same in every language, as the page says it.
+_CONFIRMATION = "DELETE"
 
 
 @never_cache
@@ -117,6 +123,67 @@ def phone_remove(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, _("Your number is taken off."))
     return redirect("accounts:ways-in")
+
+
+@login_required
+@require_safe
+def own_data(request: HttpRequest) -> HttpResponse:
+    """One's data: fetch all of it, or leave with it."""
+    user = signed_in_user(request)
+    export = selectors.find_latest_export(user.id)
+    context = {
+        "export": export,
+        "download": exports.sign_url_path(export) if export else None,
+        "is_running": export is not None and export.status in ("queued", "running"),
+        "erasure": selectors.find_erasure(user.id),
+        "days": settings.ACCOUNTS_ERASURE_DAYS,
+    }
+    is_partial = request.headers.get("HX-Request") == "true"
+    return render(request, "accounts/_export.html" if is_partial else "accounts/own_data.html", context)
+
+
+@login_required
+@require_POST
+def export_request(request: HttpRequest) -> HttpResponse:
+    try:
+        exports.request_export(user_id=signed_in_user(request).id)
+    except RateLimited as error:
+        messages.error(request, str(error.detail))
+    return redirect("accounts:own-data")
+
+
+@require_safe
+def export_download(request: HttpRequest, token: str) -> FileResponse:
+    """The ZIP, for its owner: the pages' session or an app's bearer token."""
+    export, file = exports.open_export(user_id=caller_of(request).id, token=token)
+    name = f"parlor-{export.created_at:%Y-%m-%d}.zip"
+    response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_POST
+@reauthentication_required(app="allauth.account")
+def erasure_request(request: HttpRequest) -> HttpResponse:
+    if request.POST.get("confirmation", "").strip().upper() != _CONFIRMATION:
+        messages.error(request, _("Type DELETE to confirm. Nothing was changed."))
+        return redirect("accounts:own-data")
+    try:
+        erasures.request_erasure(
+            user_id=signed_in_user(request).id, session_key=request.session.session_key or ""
+        )
+    except Conflict as error:
+        messages.error(request, str(error.detail))
+    return redirect("accounts:own-data")
+
+
+@login_required
+@require_POST
+def erasure_cancel(request: HttpRequest) -> HttpResponse:
+    with suppress(NotFound):
+        erasures.cancel_erasure(user_id=signed_in_user(request).id)
+        messages.success(request, _("Your account stays. Welcome back."))
+    return redirect("accounts:own-data")
 
 
 def _offered_providers(request: HttpRequest, linked: set[str]) -> list[Provider]:

@@ -7,4 +7,9 @@ class AIConfig(AppConfig):
     verbose_name = _("AI models")
 
     def ready(self) -> None:
-        from ai import checks  # noqa: F401 - registers the system checks
+        from ai import (
+            checks,  # noqa: F401 - registers the system checks
+            own_data,
+        )
+
+        own_data.register_part()

@@ -15,13 +15,14 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import profile
-        from billing import gauges, receivers  # noqa: F401
+        from billing import gauges, own_data, receivers  # noqa: F401
         from common import health
         from files import registry
 
         profile.register_field("tier", _tier_slug)
         registry.register_quota(_storage_bytes)
         health.register_gauges(gauges.update)
+        own_data.register_part()
 
 
 def _storage_bytes(user_id: "UUID") -> int:

@@ -7,7 +7,8 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import rails, receivers  # noqa: F401
+        from chat import own_data, rails, receivers  # noqa: F401
         from personas.rails import register
 
         register("continue", rails.continue_talking, position=10)
+        own_data.register_part()

@@ -7,6 +7,7 @@ class FilesConfig(AppConfig):
     verbose_name = _("Files")
 
     def ready(self) -> None:
-        from files import avatars
+        from files import avatars, own_data
 
         avatars.register()
+        own_data.register_part()

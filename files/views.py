@@ -12,8 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.api.authentication import BearerAuthentication
-from accounts.authentication import signed_in_user
+from accounts.authentication import caller_of, signed_in_user
 from common.errors import DomainError
 from files import links, selectors
 from files.models import File
@@ -42,7 +41,7 @@ def public_file(request: HttpRequest, key: str) -> HttpResponse:
 @csp(_NOTHING)  # type: ignore[arg-type]
 def private_file(request: HttpRequest, token: str) -> HttpResponseBase:
     """A private file for its owner, by a link of the last minutes; only pictures open in the page."""
-    user = _caller(request)
+    user = caller_of(request)
     file_id, part = links.read_token(token, user.id)
     found = File.objects.filter(id=file_id, owner_id=user.id, state=File.State.READY).first()
     content = store.open_private(getattr(found, part)) if found else None
@@ -114,11 +113,3 @@ def _upload(request: HttpRequest, user_id: UUID) -> HttpResponse:
     for fault in faults:
         messages.error(request, f"{fault['name']}: {fault['detail']}")
     return redirect("files:storage")
-
-
-def _caller(request: HttpRequest) -> Any:
-    """The pages' session, or an app's bearer token."""
-    if "Authorization" in request.headers:
-        found = BearerAuthentication().authenticate(request)  # type: ignore[arg-type]
-        return found[0] if found else None
-    return signed_in_user(request)

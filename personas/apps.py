@@ -8,6 +8,7 @@ class PersonasConfig(AppConfig):
 
     def ready(self) -> None:
         from files import registry
-        from personas import selectors
+        from personas import own_data, selectors
 
         registry.register_use(selectors.portraits_in_use)
+        own_data.register_part()

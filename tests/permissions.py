@@ -66,6 +66,11 @@ API = [
     Row("api:accounts:me", "GET", "signed_in"),
     Row("api:accounts:me", "PATCH", "signed_in", body={"display_name": "Ada"}),
     Row("api:accounts:ws-ticket", "POST", "signed_in", ok=201),
+    # Signed in, but not lately, is not enough.
+    Row("api:accounts:me", "DELETE", "signed_in", ok=403),
+    Row("api:accounts:me-restore", "POST", "signed_in", ok=404),
+    Row("api:accounts:export-list", "POST", "signed_in", ok=202),
+    Row("api:accounts:export-detail", "GET", "owner", ids={"export_id": "export"}),
     Row("api:files:file-list", "GET", "signed_in"),
     Row(
         "api:files:file-list",
@@ -166,6 +171,7 @@ API += [
     for route, method, ok in (("persona-detail", "GET", 200), ("clone", "POST", 201), ("like", "POST", 204))
 ]
 
+_TOLD_TO_SIGN_IN = {"anonymous": 401, "banned": 401}
 _KEY = {"uidb36": "1", "key": "nothing"}
 _SIGNED_IN_GO_HOME = {role: 302 for role in ROLES if role not in ("anonymous", "banned")}
 
@@ -205,7 +211,14 @@ PAGES = [
     _public_page("favicon", ok=301),
     Row("notifications:mailbox", "GET", "debug"),
     _public_page("files:public-file", {"key": "nothing.webp"}, ok=404),
-    _page("files:private-file", ids={"token": "nothing"}, ok=404, but={"anonymous": 401, "banned": 401}),
+    _page("accounts:own-data"),
+    _page("accounts:export-request", "POST", ok=302),
+    _page(
+        "accounts:export-download", ids={"token": "nothing"}, ok=404, but={"anonymous": 401, "banned": 401}
+    ),
+    _page("accounts:erasure-request", "POST", ok=302),
+    _page("accounts:erasure-cancel", "POST", ok=302),
+    _page("files:private-file", ids={"token": "nothing"}, ok=404, but=_TOLD_TO_SIGN_IN),
     _page("files:storage"),
     Row("files:file-delete", "POST", "owner", ids={"file_id": "file"}, ok=302),
     Row("files:direct-upload", "POST", "public", ids={"token": "nothing"}, ok=400),

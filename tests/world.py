@@ -13,6 +13,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.services.exports import request_export
 from accounts.tests.factories import make_user
 from billing.services.adjustments import set_tier
 from chat.models import Message
@@ -62,6 +63,7 @@ def make_world() -> World:
     upload = direct.begin_upload(owner_id=owner.pk, category="chat_attachment", name="b.txt", size=10)
     ids = {
         "file": file.pk,
+        "export": request_export(user_id=owner.pk).pk,
         "upload": upload.id,
         "deleted_session": deleted.pk,
         "persona": public.pk,

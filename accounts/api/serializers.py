@@ -1,11 +1,13 @@
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts import profile
-from accounts.models import User
+from accounts.models import DataExport, Erasure, User
 from accounts.selectors import has_verified_email
+from accounts.services.exports import sign_url_path
 from common.api.serializers import StrictSerializer
 
 
@@ -68,6 +70,28 @@ class _AddedField(serializers.CharField):
 
     def get_attribute(self, instance: User) -> str:
         return self.function(instance)
+
+
+class ExportSerializer(serializers.ModelSerializer[DataExport]):
+    url = serializers.SerializerMethodField(help_text=_("Good for five minutes, for its owner only."))
+
+    class Meta:
+        model = DataExport
+        fields = ["id", "status", "progress", "size", "url", "expires_at", "created_at"]
+        read_only_fields = fields
+
+    def get_url(self, export: DataExport) -> str | None:
+        token = sign_url_path(export)
+        request = self.context.get("request")
+        path = reverse("accounts:export-download", args=[token]) if token else None
+        return request.build_absolute_uri(path) if path and request else path
+
+
+class ErasureSerializer(serializers.ModelSerializer[Erasure]):
+    class Meta:
+        model = Erasure
+        fields = ["requested_at", "erase_at"]
+        read_only_fields = fields
 
 
 class TicketSerializer(serializers.Serializer[Any]):

@@ -6,5 +6,8 @@ app_name = "accounts"
 
 urlpatterns = [
     path("me/", views.MeView.as_view(), name="me"),
+    path("me/restore/", views.RestoreView.as_view(), name="me-restore"),
+    path("me/export/", views.ExportListView.as_view(), name="export-list"),
+    path("me/export/<uuid:export_id>/", views.ExportDetailView.as_view(), name="export-detail"),
     path("ws-ticket/", views.SocketTicketView.as_view(), name="ws-ticket"),
 ]

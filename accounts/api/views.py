@@ -1,12 +1,21 @@
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.serializers import MeSerializer, ProfileChangesSerializer, TicketSerializer
-from accounts.authentication import Identity, signed_in_user
-from accounts.services import profiles, tickets
+from accounts import selectors
+from accounts.api.serializers import (
+    ErasureSerializer,
+    ExportSerializer,
+    MeSerializer,
+    ProfileChangesSerializer,
+    TicketSerializer,
+)
+from accounts.authentication import Identity, require_recent_sign_in, signed_in_user
+from accounts.services import erasures, exports, profiles, tickets
 from common.api.serializers import expect_no_fields
 
 
@@ -23,6 +32,43 @@ class MeView(APIView):
         changes.is_valid(raise_exception=True)
         user = profiles.update_profile(user_id=signed_in_user(request).id, changes=changes.validated_data)
         return Response(MeSerializer(user, context={"request": request}).data)
+
+    @extend_schema(request=None, responses={202: ErasureSerializer}, operation_id="me_destroy")
+    def delete(self, request: Request) -> Response:
+        """Ask for your account to be erased after 14 days; needs a sign-in of the last minutes."""
+        expect_no_fields(request)
+        caller: Identity = request.auth  # type: ignore[assignment]
+        require_recent_sign_in(caller)
+        erasure = erasures.request_erasure(user_id=caller.user_id, session_key=caller.session_key)
+        return Response(ErasureSerializer(erasure).data, status=status.HTTP_202_ACCEPTED)
+
+
+class RestoreView(APIView):
+    @extend_schema(request=None, responses=MeSerializer)
+    def post(self, request: Request) -> Response:
+        """Keep the account after all."""
+        expect_no_fields(request)
+        erasures.cancel_erasure(user_id=signed_in_user(request).id)
+        return Response(MeSerializer(signed_in_user(request), context={"request": request}).data)
+
+
+class ExportListView(APIView):
+    @extend_schema(request=None, responses={202: ExportSerializer})
+    def post(self, request: Request) -> Response:
+        """Have all your data made into a ZIP; while one is being made, that one is answered."""
+        expect_no_fields(request)
+        export = exports.request_export(user_id=signed_in_user(request).id)
+        return Response(
+            ExportSerializer(export, context={"request": request}).data, status=status.HTTP_202_ACCEPTED
+        )
+
+
+class ExportDetailView(APIView):
+    @extend_schema(responses=ExportSerializer)
+    def get(self, request: Request, export_id: UUID) -> Response:
+        """How far it is, and once it is ready where to fetch it."""
+        export = selectors.get_export(signed_in_user(request).id, export_id)
+        return Response(ExportSerializer(export, context={"request": request}).data)
 
 
 class SocketTicketView(APIView):

@@ -187,6 +187,8 @@ CELERY_BEAT_SCHEDULE = {
     "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
+    "accounts.erase_due_accounts": {"task": "accounts.erase_due_accounts", "schedule": timedelta(hours=1)},
+    "accounts.expire_exports": {"task": "accounts.expire_exports", "schedule": timedelta(hours=1)},
     "accounts.check_text_conversion": {
         "task": "accounts.check_text_conversion",
         "schedule": timedelta(minutes=10),
@@ -254,6 +256,10 @@ ACCOUNT_RATE_LIMITS = {
     "change_phone": "10/m/user",
 }
 ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINUTE", 1000, minimum=1)
+# Days somebody who deletes their account has to change their mind, and days an export of data is there.
+ACCOUNTS_ERASURE_DAYS = env.integer("ACCOUNTS_ERASURE_DAYS", 14)
+ACCOUNTS_EXPORT_DAYS = env.integer("ACCOUNTS_EXPORT_DAYS", 7, minimum=1)
+ACCOUNTS_EXPORTS_PER_DAY = env.integer("ACCOUNTS_EXPORTS_PER_DAY", 3, minimum=1)
 ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 # Whoever changes a way in, or takes it away, has signed in or proved themselves a moment ago.
