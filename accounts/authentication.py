@@ -124,6 +124,19 @@ def require_recent_sign_in(identity: Identity) -> None:
         raise ProveItAgain
 
 
+def revoked_among(identities: set[Identity]) -> set[Identity]:
+    """Those of many callers who may not go on. One query, and one more for each that it does not find."""
+    known = selectors.find_secrets_of_sessions([identity.session_key for identity in identities])
+    return {identity for identity in identities if not _is_still(identity, known.get(identity.session_key))}
+
+
+def _is_still(identity: Identity, found: tuple[UUID, str, int] | None) -> bool:
+    if found is None or found[0] != identity.user_id:
+        return still_allowed(identity)
+    user = User(id=identity.user_id, password=found[1], session_epoch=found[2])
+    return tokens.is_same_fingerprint(user, identity.fingerprint)
+
+
 def still_allowed(identity: Identity) -> bool:
     """Whether the caller may go on: active, signed in, same password and epoch. One query."""
     secrets = selectors.find_session_secrets(identity.user_id, identity.session_key)

@@ -82,12 +82,33 @@ def find_session_secrets(user_id: UUID, session_key: str) -> tuple[str, int] | N
         return cursor.fetchone()
 
 
+def find_secrets_of_sessions(session_keys: list[str]) -> dict[str, tuple[UUID, str, int]]:
+    """The same for many sessions, with the user's id; sessions that ended are not among the answers.
+
+    A session knows its user only inside its encoded data, so the list of devices and the chains of tokens
+    are asked whose it is.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SECRETS_OF_SESSIONS, [session_keys])
+        return {key: (user_id, password, epoch) for key, user_id, password, epoch in cursor.fetchall()}
+
+
 def list_devices(user_id: UUID) -> QuerySet[UserSession]:
     """Where the user is signed in, latest first."""
     session = live_sessions().filter(session_key=OuterRef("session_key"))
     return UserSession.objects.filter(Exists(session), user_id=user_id).order_by("-last_seen_at", "-id")
 
 
+_SECRETS_OF_SESSIONS = """
+SELECT s.session_key, u.id, u.password, u.session_epoch
+  FROM django_session s
+  JOIN LATERAL (SELECT d.user_id FROM usersessions_usersession d WHERE d.session_key = s.session_key
+                UNION ALL
+                SELECT f.user_id FROM accounts_tokenfamily f WHERE f.session_key = s.session_key
+                LIMIT 1) owner ON true
+  JOIN accounts_user u ON u.id = owner.user_id
+ WHERE s.session_key = ANY(%s) AND s.expire_date > now() AND u.is_active
+"""
 _SESSION_SECRETS = """
 SELECT u.password, u.session_epoch FROM accounts_user u
  WHERE u.id = %s AND u.is_active

@@ -54,7 +54,7 @@ _PATIENCE_WITH_FLOODS = 300
 _SIGNAL_RETRY_SECONDS = 1.0
 _SIGNAL_TIMEOUT = 3.0
 _CLOSE_SECONDS = 1.0
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 _SIGNALS_AWAY = (OSError, TimeoutError, RedisError)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -219,7 +219,7 @@ class Socket:
         _open.add(self)
         _open_by_user[self.user.pk] += 1
         if _watcher is None or _watcher.done():
-            _watcher = asyncio.create_task(_watch_readers())
+            _watcher = asyncio.create_task(_watch())
 
     def _unregister(self) -> None:
         _open.discard(self)
@@ -302,6 +302,8 @@ class Socket:
             joined = [access_group(self.user.pk), *self.groups()]
             for group in joined:
                 await layer.group_add(group, channel)
+        # What was said before we listened is not heard.
+        await self._check_access()
         try:
             while True:
                 message = await layer.receive(channel)
@@ -316,10 +318,13 @@ class Socket:
 
     async def _take_signal(self, event: dict[str, Any]) -> None:
         if event["type"] == "access.revoked":
-            if not await in_thread(authentication.still_allowed, self.identity):
-                raise CloseSocket(NOT_SIGNED_IN)
+            await self._check_access()
             return
         await self.on_signal(event)
+
+    async def _check_access(self) -> None:
+        if not await in_thread(authentication.still_allowed, self.identity):
+            raise CloseSocket(NOT_SIGNED_IN)
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -338,10 +343,24 @@ def _echo(client_id: Any) -> str | None:
     return client_id if is_fit else None
 
 
-async def _watch_readers() -> None:
+async def _watch() -> None:
+    """Ends sockets that do not read, and those whose owner lost access when no signal said so."""
     while _open:
         await asyncio.sleep(min(_LOOK_SECONDS, settings.CHAT_SLOW_READER_SECONDS))
         now = time.monotonic()
         for socket in [socket for socket in _open if socket.is_stuck(now)]:
             logger.warning("socket_too_slow")
             socket.end(TOO_SLOW)
+        await _end_revoked(list(_open))
+
+
+async def _end_revoked(sockets: "list[Socket]") -> None:
+    """Signals may be lost, so the database is asked for all open sockets together."""
+    try:
+        revoked = await in_thread(authentication.revoked_among, {socket.identity for socket in sockets})
+    except DatabaseError as error:
+        logger.warning("access_not_checked", error=type(error).__name__)
+        return
+    for socket in sockets:
+        if socket.identity in revoked:
+            socket.end(NOT_SIGNED_IN)

@@ -1,5 +1,6 @@
 """Reading wallets, prices, the catalogue and the history."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import database
-from billing.errors import UnknownHold, UnknownWallet
+from billing.errors import InsufficientCredits, UnknownHold, UnknownWallet, WalletSuspended
 from billing.models import (
     ActionPrice,
     Gift,
@@ -162,6 +163,21 @@ def estimate_replies(user_id: UUID, wallet: WalletView) -> int | None:
         return replies
     messages_left = max(limit - wallet.messages_used, 0)
     return messages_left if replies is None else min(replies, messages_left)
+
+
+def check_funds(user_id: UUID, *, amount: int, freed: Iterable[UUID]) -> None:
+    """Whether `amount` microcredits could be reserved once the holds in `freed` have ended.
+
+    Raises InsufficientCredits, WalletSuspended. What counts is the reservation itself.
+    """
+    wallet = get_wallet(user_id)
+    if wallet.is_suspended:
+        raise WalletSuspended
+    coming = Hold.objects.filter(id__in=list(freed), state=Hold.State.HELD)
+    available = wallet.available + sum(hold.amount for hold in coming)
+    if available < amount:
+        packs = list_packs_covering(amount - available)
+        raise InsufficientCredits(required=amount, available=available, packs=packs)
 
 
 def list_transactions(user_id: UUID) -> QuerySet[LedgerTransaction]:

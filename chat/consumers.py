@@ -14,7 +14,7 @@ from chat.eventlog.base import PAUSE, to_json
 from chat.events import follow
 from chat.models import ChatSession, Generation
 from chat.runner import embedded
-from chat.services import messages, stopping
+from chat.services import generations, messages, stopping
 from chat.services.generations import Started, describe
 from common.db import in_thread
 from common.errors import Invalid, NotFound, RateLimited
@@ -92,14 +92,18 @@ class ChatConsumer(Socket):
         await self._show(started)
 
     async def _regenerate(self, frame: dict[str, Any]) -> None:
-        message_id, client_id = frame.get("message_id"), frame.get("client_id")
-        await self._check_session_of(message_id)
-        if not await in_thread(_is_known, self.session.id, client_id):
-            await stopping.acancel_live_replies(self.session.id)
-        started = await self.act(
-            messages.regenerate_reply, user_id=self.user.pk, message_id=message_id, client_id=client_id
+        request = await self.act(
+            messages.regeneration_of,
+            user_id=self.user.pk,
+            message_id=frame.get("message_id"),
+            client_id=frame.get("client_id"),
         )
-        await self._show(started)
+        if request.session_id != self.session.id:
+            raise NotFound
+        room = await self.act(generations.make_room, request=request)
+        if room.is_taken:
+            await stopping.acancel_live_replies(self.session.id, but=request.client_id)
+        await self._show(await self.act(generations.begin, request=request, rate=room.rate))
 
     async def _stop(self, frame: dict[str, Any]) -> None:
         generation_id = await self._own_generation(frame)
@@ -137,7 +141,9 @@ class ChatConsumer(Socket):
         """Another device, or another way in, began a reply in this chat."""
         if generation_id is None or generation_id in self._following:
             return
-        started = await in_thread(_describe, self.user.pk, self.session.id, generation_id)
+        started = await self.act(
+            _describe, user_id=self.user.pk, session_id=self.session.id, generation_id=generation_id
+        )
         if started is not None:
             await self._show(started)
 
@@ -166,11 +172,6 @@ class ChatConsumer(Socket):
             raise NotFound
         return generation.id
 
-    async def _check_session_of(self, message_id: Any) -> None:
-        message = await self.act(selectors.get_message, user_id=self.user.pk, message_id=message_id)
-        if message.session_id != self.session.id:
-            raise NotFound
-
 
 def _open_session(user_id: UUID, session_id: str) -> tuple[ChatSession, list[UUID]]:
     session = selectors.get_session(user_id, session_id)
@@ -183,7 +184,3 @@ def _describe(user_id: UUID, session_id: UUID, generation_id: UUID) -> Started |
     except NotFound:
         return None
     return describe(generation) if generation.session_id == session_id else None
-
-
-def _is_known(session_id: UUID, client_id: Any) -> bool:
-    return isinstance(client_id, str) and selectors.find_generation(session_id, client_id) is not None

@@ -76,14 +76,18 @@ def grant_sign_up_bonus(*, user_id: UUID, now: datetime | None = None) -> Postin
     amount = selectors.get_gift(Gift.SIGN_UP)
     if not amount:
         return None
-    return grant_credits(
-        user_id=user_id,
-        amount=amount,
-        key=f"signup-bonus:{user_id}",
-        kind=Kind.SIGN_UP_BONUS,
-        reference="sign-up",
-        now=now,
-    )
+    try:
+        return grant_credits(
+            user_id=user_id,
+            amount=amount,
+            key=f"signup-bonus:{user_id}",
+            kind=Kind.SIGN_UP_BONUS,
+            reference="sign-up",
+            now=now,
+        )
+    except KeyReused:
+        # It was given before, when the gift was another.
+        return None
 
 
 def _check_amount(amount: int) -> None:

@@ -19,7 +19,10 @@ async def reap_abandoned(log: EventLog, *, owner: str) -> None:
     """Settle every generation whose lease ran out or that waited too long for a runner."""
     reaper = f"reaper:{owner}"[:60]
     for abandoned in await in_thread(leases.take_abandoned, owner=reaper):
-        await _end(log, abandoned, reaper)
+        try:
+            await _end(log, abandoned, reaper)
+        except Exception as error:
+            logger.error("reaping_failed", generation=str(abandoned.generation_id), exc_info=error)
 
 
 async def _end(log: EventLog, abandoned: Abandoned, reaper: str) -> None:

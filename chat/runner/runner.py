@@ -154,6 +154,8 @@ class Runner:
                 await chore()
             except (DatabaseError, Unavailable) as error:
                 logger.warning("chore_failed", chore=chore.__name__, error=type(error).__name__)
+            except Exception as error:
+                logger.error("chore_failed", chore=chore.__name__, exc_info=error)
             await asyncio.sleep(seconds)
 
     async def _save_progress(self) -> None:

@@ -3,12 +3,17 @@
 No model is called before all of it is committed; a runner takes it from there.
 """
 
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,11 +33,17 @@ from chat.models import Generation, Message
 from chat.selectors import ONLY_VARIANT, Variant
 from chat.services import generation_sql
 from common import realtime
-from common.errors import AgeRestricted, Invalid, NotFound, PlanRequired
+from common.errors import AgeRestricted, DomainError, Invalid, NotFound, PlanRequired
 from common.ids import uuid7
 from personas.services import activity
 
 _ATTEMPTS = 3
+# Equal requests that arrive together: how long the first is waited for, and how long it may take at most.
+_WAIT_SECONDS = 1.0
+_STEP_SECONDS = 0.02
+_CLAIM_SECONDS = 10
+# What a reply may take beside the settings: to be put away while the database is away, and to be reaped.
+_SETTLING_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +129,80 @@ class _Plan:
         return (self.context.parent_tokens or 0) + self.content_tokens
 
 
-def begin(request: Request) -> Started:
+def begin(request: Request, *, rate: RateState | None = None) -> Started:
     """Queue a reply and reserve its worst case.
 
-    Repeating a request with the same `client_id` answers with what the first one made. Raises NotFound,
+    Repeating a request with the same `client_id` answers with what the first one made, and neither counts
+    nor reserves anything. `rate` says that the request was counted already. Raises NotFound,
     InsufficientCredits, LimitReached, RateLimited, PersonaGone, AgeRestricted, ReplyInProgress,
     ConversationMoved, ModelUnavailable.
     """
+    with _first_of_its_name(request) as is_first:
+        if not is_first and (known := _wait_for_first(request)) is not None:
+            return _repeat(request, known)
+        try:
+            return _begin(request, rate)
+        except DomainError:
+            # What refuses a repeated request may be what the first one has just taken.
+            found = selectors.find_generation(request.session_id, request.client_id)
+            if found is None:
+                raise
+            return _repeat(request, found.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Whether another reply runs in the chat, and if so the state of the limit that was counted."""
+
+    is_taken: bool
     rate: RateState | None = None
+
+
+def make_room(request: Request) -> Room:
+    """Look whether the request may begin once the chat's running reply has ended.
+
+    Nothing is ended here. Raises what `begin` does; what the running reply holds counts as free, since it
+    comes back or is paid for what was said.
+    """
+    live = selectors.live_generations(request.session_id).exclude(client_id=request.client_id)
+    running = list(live.values_list("hold_id", flat=True))
+    if not running or selectors.find_generation(request.session_id, request.client_id) is not None:
+        return Room(is_taken=False)
+    context = _read_context(request)
+    _check_persona(context)
+    if request.parent_id is not None and context.parent_id is None:
+        raise NotFound
+    price = billing_selectors.get_price(request.user_id)
+    plan = _plan(request, context, price)
+    billing_selectors.check_funds(request.user_id, amount=plan.hold, freed=[key for key in running if key])
+    return Room(is_taken=True, rate=_check_limits(request, context, price))
+
+
+@contextmanager
+def _first_of_its_name(request: Request) -> Iterator[bool]:
+    """Whether no other process or thread is beginning this very request right now."""
+    name = hashlib.sha256(f"{request.session_id}:{request.client_id}".encode()).hexdigest()
+    key = f"chat:begin:{name}"
+    is_first = cache.add(key, 1, timeout=_CLAIM_SECONDS)
+    try:
+        yield is_first
+    finally:
+        if is_first:
+            cache.delete(key)
+
+
+def _wait_for_first(request: Request) -> UUID | None:
+    """The generation the first of several equal requests makes; None when it makes none in time."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while time.monotonic() < deadline:
+        found = selectors.find_generation(request.session_id, request.client_id)
+        if found is not None:
+            return found.id
+        time.sleep(_STEP_SECONDS)
+    return None
+
+
+def _begin(request: Request, rate: RateState | None) -> Started:
     for _attempt in range(_ATTEMPTS):
         context = _read_context(request)
         if context.known_generation is not None:
@@ -219,6 +296,18 @@ def _choose_model(preferred: str, price: UserPrice) -> AIModel:
     return model
 
 
+def hold_lifetime() -> timedelta:
+    """Longer than any reply may take from the queue to its settlement, or it would end up unpaid."""
+    seconds = (
+        settings.CHAT_QUEUE_SECONDS
+        + settings.AI_PLACE_TIMEOUT
+        + settings.AI_TOTAL_TIMEOUT
+        + settings.CHAT_LEASE_SECONDS
+        + _SETTLING_SECONDS
+    )
+    return timedelta(seconds=seconds)
+
+
 def message_tokens(text: str) -> int:
     return estimate_tokens(text) + MESSAGE_OVERHEAD
 
@@ -233,6 +322,7 @@ def _commit(plan: _Plan, rate: RateState) -> Started | None:
             reference=f"generation:{ids['generation']}",
             key=f"generation:{ids['generation']}",
             counts_message=request.counts_message,
+            ttl=hold_lifetime(),
         )
         now = _insert(plan, hold.hold_id)
         if now is None:
@@ -335,9 +425,20 @@ def _repeat(request: Request, generation_id: UUID) -> Started:
     started = _describe(generation, is_new=False, rate=None)
     said = started.message.content if started.message is not None else None
     is_other_text = request.content is not None and said is not None and said != request.content
-    if generation.kind != request.kind or is_other_text:
+    if generation.kind != request.kind or is_other_text or _is_elsewhere(request, started.reply):
         raise ClientIdReused
+    if started.reply is None:
+        raise NotFound
     return started
+
+
+def _is_elsewhere(request: Request, reply: Message | None) -> bool:
+    """Whether the same name was given to a request about another message."""
+    if reply is None or request.content is not None:
+        return False
+    if request.continues is not None:
+        return reply.id != request.continues.id
+    return reply.parent_id != request.parent_id
 
 
 def describe(generation: Generation) -> Started:
@@ -366,7 +467,7 @@ def _raise_unless_repeated(error: IntegrityError) -> None:
     name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
     if name == "chat_generation_one_live":
         raise ReplyInProgress from error
-    if name.startswith("chat_message_parent_id"):
+    if name.startswith(("chat_message_parent_id", "chat_generation_reply_id")):
         raise ConversationMoved from error
     if name not in ("chat_generation_client_id_once", "chat_message_client_id_once"):
         raise error

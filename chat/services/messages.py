@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from chat import selectors, titles
 from chat.errors import CannotContinue, ReplyInProgress
 from chat.models import ChatSession, Generation, Message
-from chat.services.generations import Request, Started, begin, clean_client_id
+from chat.services.generations import Request, Started, begin, clean_client_id, make_room
 from chat.services.stopping import cancel_live_replies
 from common import realtime
 from common.errors import Invalid, NotFound
@@ -56,8 +56,7 @@ def edit_message(*, user_id: UUID, message_id: object, content: Any, client_id: 
     message = selectors.get_message(user_id, message_id)
     if message.role != Message.Role.USER:
         raise Invalid.field("message", "not_yours", _("Only your own messages can be edited."))
-    _make_room(message, client_id)
-    return begin(
+    return _begin_in_place(
         Request(
             kind=Generation.Kind.EDIT,
             user_id=user_id,
@@ -74,30 +73,35 @@ def regenerate_reply(*, user_id: UUID, message_id: object, client_id: Any) -> St
 
     A running reply of the chat is cancelled first. Raises as `send_message`, and Invalid for a greeting.
     """
+    return _begin_in_place(regeneration_of(user_id=user_id, message_id=message_id, client_id=client_id))
+
+
+def regeneration_of(*, user_id: UUID, message_id: object, client_id: Any) -> Request:
+    """The request behind `regenerate_reply`, for callers that wait for the running reply by themselves."""
     client_id = clean_client_id(client_id)
     message = selectors.get_message(user_id, message_id)
     parent_id = message.id if message.role == Message.Role.USER else message.parent_id
     if parent_id is None:
         raise Invalid.field("message", "greeting", _("A greeting can't be generated anew."))
-    _make_room(message, client_id)
-    return begin(
-        Request(
-            kind=Generation.Kind.REGENERATE,
-            user_id=user_id,
-            session_id=message.session_id,
-            client_id=client_id,
-            parent_id=parent_id,
-        )
+    return Request(
+        kind=Generation.Kind.REGENERATE,
+        user_id=user_id,
+        session_id=message.session_id,
+        client_id=client_id,
+        parent_id=parent_id,
     )
 
 
 def continue_reply(*, user_id: UUID, message_id: object, client_id: Any) -> Started:
     """Let the persona go on with its last reply; the text grows in place.
 
-    Raises as `send_message`; CannotContinue where something was said after it, or for a greeting.
+    A reply that brought no text has nothing to go on from: it is generated anew. Raises as `send_message`;
+    CannotContinue where something was said after it, or for a greeting.
     """
     client_id = clean_client_id(client_id)
     message = selectors.get_message(user_id, message_id)
+    if message.status not in _UNFINISHED and not message.content and message.role == Message.Role.ASSISTANT:
+        return regenerate_reply(user_id=user_id, message_id=message_id, client_id=client_id)
     known = selectors.find_generation(message.session_id, client_id)
     if known is None:
         _check_can_continue(message)
@@ -191,10 +195,15 @@ def _refuse_attachments(attachments: Any) -> None:
         raise Invalid.field("attachments", "not_supported", _("Attachments can't be sent yet."))
 
 
-def _make_room(message: Message, client_id: str) -> None:
-    """Cancel what is running, unless it is what this very request began."""
-    if selectors.find_generation(message.session_id, client_id) is None:
-        cancel_live_replies(message.session_id)
+def _begin_in_place(request: Request) -> Started:
+    """Begin after ending what runs in the chat, unless it is what this very request began.
+
+    Whatever would refuse the request does so before the running reply is touched.
+    """
+    room = make_room(request)
+    if room.is_taken:
+        cancel_live_replies(request.session_id, but=request.client_id)
+    return begin(request, rate=room.rate)
 
 
 def _check_can_continue(message: Message) -> None:

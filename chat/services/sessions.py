@@ -17,6 +17,7 @@ from chat.services.stopping import cancel_live_replies
 from common import realtime
 from common.errors import Invalid, NotFound
 from common.ids import uuid7
+from common.text import is_storable
 from personas.macros import fill_in
 from personas.models import Persona
 from personas.selectors import get_visible_persona
@@ -68,6 +69,8 @@ def clean_title(title: str) -> str:
     title = " ".join(title.split())
     if not title:
         raise Invalid.field("title", "blank", _("Give the chat a name."))
+    if not is_storable(title):
+        raise Invalid.field("title", "invalid", _("The name holds characters that can't be stored."))
     if len(title) > MAX_TITLE:
         raise Invalid.field(
             "title", "too_long", _("A name has at most %(limit)d characters.") % {"limit": MAX_TITLE}

@@ -46,18 +46,21 @@ def stop_generation_by_staff(*, generation_id: UUID, actor_id: UUID | None, reas
         )
 
 
-def cancel_live_replies(session_id: UUID) -> None:
-    """End every running reply of a chat before something else happens to it; waits for its runner."""
-    for generation_id in _request_stops(session_id):
+def cancel_live_replies(session_id: UUID, *, but: str = "") -> None:
+    """End every running reply of a chat before something else happens to it; waits for its runner.
+
+    The one a request with the `client_id` in `but` began goes on.
+    """
+    for generation_id in _request_stops(session_id, but):
         deadline = time.monotonic() + WAIT_SECONDS
         while _is_live(generation_id) and time.monotonic() < deadline:
             time.sleep(_STEP_SECONDS)
         _end_by_force(generation_id)
 
 
-async def acancel_live_replies(session_id: UUID) -> None:
+async def acancel_live_replies(session_id: UUID, *, but: str = "") -> None:
     """As `cancel_live_replies`, without keeping a thread waiting."""
-    for generation_id in await in_thread(_request_stops, session_id):
+    for generation_id in await in_thread(_request_stops, session_id, but):
         deadline = time.monotonic() + WAIT_SECONDS
         while await in_thread(_is_live, generation_id) and time.monotonic() < deadline:
             await asyncio.sleep(_STEP_SECONDS)
@@ -70,10 +73,9 @@ def stop_replies_of_user(user_id: UUID) -> None:
         _request_stop(generation_id)
 
 
-def _request_stops(session_id: UUID) -> list[UUID]:
-    return [
-        generation_id for generation_id in _live_ids(Q(session_id=session_id)) if _request_stop(generation_id)
-    ]
+def _request_stops(session_id: UUID, but: str) -> list[UUID]:
+    others = Q(session_id=session_id) & ~Q(client_id=but)
+    return [generation_id for generation_id in _live_ids(others) if _request_stop(generation_id)]
 
 
 def _live_ids(which: Q) -> list[UUID]:

@@ -8,6 +8,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.http import HttpResponse, JsonResponse
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +20,7 @@ from common.models import IdempotentAnswer
 HEADER = "Idempotency-Key"
 _MAX_KEY = 200
 _IN_FLIGHT_SECONDS = 60
+_PASSING = frozenset({401, 402, 403, 409, 429})
 
 
 class IdempotencyKeyReused(DomainError):
@@ -29,7 +31,8 @@ class IdempotencyKeyReused(DomainError):
 class IdempotentMixin:
     """For API views: POSTs of signed-in users that carry the header take effect once.
 
-    Answers below 500 are kept and given again; a failure of ours leaves the key free for another try.
+    Answers are kept and given again, except those that may be another the next time: failures of ours, and
+    refusals that pass (not signed in, no credits, a limit, something in the way). These leave the key free.
     """
 
     takes_idempotency_key = True
@@ -61,7 +64,7 @@ class IdempotentMixin:
         answer = self.idempotent_answer
         if answer is None:
             return response
-        if response.status_code >= 500 or response.streaming:
+        if response.status_code in _PASSING or response.status_code >= 500 or response.streaming:
             self._forget_answer()
             return response
         body = getattr(response, "data", None)
@@ -110,8 +113,19 @@ def _delete_abandoned(user_id: UUID, key: str) -> None:
 
 def _fingerprint(request: Request) -> str:
     data = request.data
-    body = json.dumps(data if isinstance(data, dict) else dict(data), sort_keys=True, default=str)
+    body = json.dumps(data if isinstance(data, dict) else dict(data), sort_keys=True, default=_as_text)
     return hashlib.sha256(f"{request.path}\n{body}".encode()).hexdigest()
+
+
+def _as_text(value: Any) -> str:
+    """A file counts by its bytes: two of one name are two files."""
+    if not isinstance(value, UploadedFile):
+        return str(value)
+    digest = hashlib.sha256()
+    for chunk in value.chunks():
+        digest.update(chunk)
+    value.seek(0)
+    return digest.hexdigest()
 
 
 def _stored_response(answer: IdempotentAnswer) -> JsonResponse:

@@ -7,6 +7,8 @@ from typing import IO, Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from common.text import is_storable
+
 _MAX_DEPTH = 40
 
 
@@ -46,14 +48,3 @@ def _refuse_unstorable(value: Any, depth: int) -> None:
     elif isinstance(value, list):
         for inner in value:
             _refuse_unstorable(inner, depth + 1)
-
-
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can keep the text: no NUL, and encodable as UTF-8."""
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.tests.factories import make_user
 from common.api.idempotency import IdempotentMixin
-from common.errors import Conflict
+from common.errors import Conflict, Invalid
 from common.models import IdempotentAnswer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,6 +29,8 @@ class CountingView(IdempotentMixin, APIView):
             self.gate.wait(5)
         if request.data["value"] == "conflict":
             raise Conflict
+        if request.data["value"] == "invalid":
+            raise Invalid
         if request.data["value"] == "crash":
             raise ZeroDivisionError
         return Response({"value": request.data["value"], "call": len(self.calls)}, status=201)
@@ -77,10 +79,16 @@ def test_keys_belong_to_their_user() -> None:
 
 def test_a_refusal_is_replayed_as_well() -> None:
     user = make_user()
-    first, second = post(user, "conflict"), post(user, "conflict")
-    assert (first.status_code, second.status_code) == (409, 409)
-    assert CountingView.calls == ["conflict"]
+    first, second = post(user, "invalid"), post(user, "invalid")
+    assert (first.status_code, second.status_code) == (422, 422)
+    assert CountingView.calls == ["invalid"]
     assert second["Content-Type"] == "application/problem+json"
+
+
+def test_a_refusal_that_passes_is_asked_again() -> None:
+    user = make_user()
+    assert [post(user, "conflict").status_code for _time in range(2)] == [409, 409]
+    assert CountingView.calls == ["conflict", "conflict"]
 
 
 def test_a_crash_leaves_the_key_free() -> None:
