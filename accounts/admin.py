@@ -21,9 +21,10 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
-from accounts.models import DataExport, Erasure, StaffAction, TextMessage, User
-from accounts.services import audit, emails, erasures, sessions
+from accounts.models import ApiKey, DataExport, Erasure, StaffAction, TextMessage, User
+from accounts.services import api_keys, audit, emails, erasures, sessions
 from common.errors import DomainError
+from common.http import user_id
 from common.ids import parse_uuid
 
 _ROLES: list[str | list[str] | tuple[str, ...] | tuple[()]] = [
@@ -233,6 +234,22 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             sessions.end_all_sessions(user_id=obj.pk)
 
     @transaction.atomic
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Roles are saved after the user; whoever's rights change signs in anew, sockets included."""
+        before = _rights_of(form.instance)
+        super().save_related(request, form, formsets, change)
+        after = _rights_of(form.instance)
+        if before == after:
+            return
+        audit.record_staff_action(
+            actor_id=request.user.pk,
+            action="change_roles",
+            target=form.instance,
+            details={"before": sorted(before), "after": sorted(after)},
+        )
+        sessions.end_all_sessions(user_id=form.instance.pk)
+
+    @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         response = super().user_change_password(request, id, form_url)
         user = _find(id)
@@ -286,6 +303,37 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "name", "prefix", "last_used_at", "revoked_at"]
+    search_fields = ["user__email", "name", "prefix"]
+    list_select_related = ["user"]
+    ordering = ["-created_at", "-id"]
+    actions_detail = ["revoke"]
+
+    def has_revoke_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("accounts.revoke_api_key")
+
+    @action(
+        description=_("Revoke"),
+        icon="block",
+        variant=ActionVariant.DANGER,
+        permissions=["revoke"],
+        dialog=ask_reason(
+            _("Revoke this key?"), _("Programs that use it stop working at once."), _("Revoke")
+        ),
+    )
+    def revoke(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        url = reverse("admin:accounts_apikey_change", args=[object_id])
+        try:
+            api_keys.revoke_by_staff(
+                key_id=UUID(object_id), actor_id=user_id(request), reason=form.cleaned_data["reason"]
+            )
+        except DomainError as error:
+            return finish(request, url, error=error)
+        return finish(request, url, done=_("The key is revoked."))
+
+
 @admin.register(DataExport)
 class DataExportAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "user", "status", "progress", "size", "expires_at"]
@@ -321,6 +369,12 @@ class TextMessageAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
         return False
+
+
+def _rights_of(user: User) -> set[str]:
+    groups = {f"role {name}" for name in user.groups.values_list("name", flat=True)}
+    own = user.user_permissions.values_list("content_type__app_label", "codename")
+    return groups | {f"{app}.{codename}" for app, codename in own}
 
 
 def _may_act_on(request: HttpRequest, user: User | None) -> bool:

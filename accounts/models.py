@@ -10,7 +10,8 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Func, Value
+from django.db.models.functions import Lower, Replace
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,35 @@ def default_display_name(email: str | None) -> str:
     """The first word of the address: enough for a persona to greet somebody, too little to write to them."""
     word = re.match(r"[^\W\d_]{2,30}", (email or "").partition("@")[0])
     return word[0].capitalize() if word else str(_("Friend"))
+
+
+def handle_skeleton(handle: str) -> str:
+    """What a handle looks like at a glance: handles that look alike have the same one.
+
+    The same rule as the generated column `handle_skeleton`, which keeps it.
+    """
+    plain = handle.replace("_", "").replace("rn", "m").replace("vv", "w").replace("cl", "d")
+    return plain.translate(str.maketrans("01i58", "ollsb"))
+
+
+class _Translate(Func):
+    function = "translate"
+    output_field = models.CharField()
+
+
+_SKELETON = _Translate(
+    Replace(
+        Replace(
+            Replace(Replace("handle", Value("_"), Value("")), Value("rn"), Value("m")),
+            Value("vv"),
+            Value("w"),
+        ),
+        Value("cl"),
+        Value("d"),
+    ),
+    Value("01i58"),
+    Value("ollsb"),
+)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -73,6 +103,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         validators=[RegexValidator(HANDLE_PATTERN)],
     )
+    handle_skeleton = models.GeneratedField(
+        expression=_SKELETON, output_field=models.CharField(max_length=30), db_persist=True
+    )
     display_name = models.CharField(_("display name"), max_length=60)
     pronouns = models.CharField(_("pronouns"), max_length=30, blank=True)
     locale = models.CharField(_("language"), max_length=MAX_LOCALE_LENGTH, blank=True)
@@ -109,6 +142,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(handle__regex=HANDLE_PATTERN), name="user_handle_simple"
             ),
+            models.UniqueConstraint(fields=["handle_skeleton"], name="user_handle_no_look_alikes"),
             models.CheckConstraint(condition=models.Q(phone__regex=PHONE_PATTERN), name="user_phone_e164"),
             models.CheckConstraint(
                 condition=models.Q(unverified_phone="") | models.Q(unverified_phone__regex=PHONE_PATTERN),
@@ -153,6 +187,27 @@ class User(AbstractBaseUser, PermissionsMixin):
 def age_on(day: date, birth_date: date) -> int:
     """Whole years; somebody born on 29 February turns a year older on 1 March of common years."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+class ApiKey(UUIDModel):
+    """Lets programs act for a user on the OpenAI-compatible face. Only its digest is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(_("name"), max_length=60)
+    # What its owner tells it by: the first characters.
+    prefix = models.CharField(_("key"), max_length=16)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        permissions = [("revoke_api_key", _("Can revoke API keys"))]
+        indexes = [models.Index(fields=["user", "-created_at"], name="api_key_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
 
 
 class DataExport(UUIDModel):

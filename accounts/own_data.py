@@ -14,7 +14,7 @@ from django.db.models import Model, Q
 from django.utils.translation import gettext as _
 
 from accounts import profile
-from accounts.models import DataExport, SocketTicket, StaffAction, TextMessage, TokenFamily, User
+from accounts.models import ApiKey, DataExport, SocketTicket, StaffAction, TextMessage, TokenFamily, User
 from accounts.privacy import Fate, Part, Section, register
 from accounts.services import exports
 
@@ -35,6 +35,7 @@ _PLAN = {
     "accounts.User": (Fate.ANONYMISED, "an empty shell stays, on which the ledger hangs"),
     "accounts.User_groups": (Fate.DELETED, ""),
     "accounts.User_user_permissions": (Fate.DELETED, ""),
+    "accounts.ApiKey": (Fate.DELETED, ""),
     "accounts.DataExport": (Fate.DELETED, ""),
     "accounts.Erasure": (Fate.KEPT, "says that and when the account was erased, nothing else"),
     "accounts.TokenFamily": (Fate.DELETED, ""),
@@ -56,6 +57,7 @@ _OWN_ROWS: tuple[type[Model], ...] = (
     TokenFamily,
     SocketTicket,
     DataExport,
+    ApiKey,
 )
 
 
@@ -69,12 +71,16 @@ def _export(user_id: UUID) -> Iterator[Section]:
     linked = SocialAccount.objects.filter(user=user).values("provider", "uid", "date_joined", "extra_data")
     factors = Authenticator.objects.filter(user=user).values("type", "created_at", "last_used_at")
     devices = UserSession.objects.filter(user=user).values("ip", "user_agent", "created_at", "last_seen_at")
+    keys = ApiKey.objects.filter(user=user).values(
+        "name", "prefix", "created_at", "last_used_at", "revoked_at"
+    )
     texts = TextMessage.objects.filter(number=user.phone).values("number", "purpose", "created_at")
     yield Section("account/profile.json", User.objects.filter(id=user_id).values(*_PROFILE))
     yield Section("account/addresses.json", addresses)
     yield Section("account/linked_accounts.json", linked)
     yield Section("account/second_factors.json", factors)
     yield Section("account/devices.json", devices)
+    yield Section("account/api_keys.json", keys)
     if user.phone:
         yield Section("account/texts.json", texts)
 
@@ -97,15 +103,7 @@ def _erase(user_id: UUID) -> None:
 def _delete_rows(user: User) -> None:
     about = Q(user=user) | Q(object_id=str(user.id), content_type__app_label="accounts")
     LogEntry.objects.filter(about).delete()
-    for model in (
-        EmailAddress,
-        SocialAccount,
-        Authenticator,
-        UserSession,
-        TokenFamily,
-        SocketTicket,
-        DataExport,
-    ):
+    for model in _OWN_ROWS:
         model._default_manager.filter(user=user).delete()
     StaffAction.objects.filter(target_type="accounts.user", target_id=str(user.id)).update(target_label="")
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from accounts.models import DataExport, Erasure, TokenFamily, User
+from accounts.models import ApiKey, DataExport, Erasure, TokenFamily, User
 from common.errors import NotFound
 
 
@@ -34,6 +34,11 @@ def list_factors(user_id: UUID) -> QuerySet[Authenticator]:
 def has_second_factor(user_id: UUID) -> bool:
     """Recovery codes alone are none."""
     return list_factors(user_id).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
+
+
+def list_api_keys(user_id: UUID) -> QuerySet[ApiKey]:
+    """The keys that work, newest first."""
+    return ApiKey.objects.filter(user_id=user_id, revoked_at=None).order_by("-created_at", "-id")
 
 
 def get_export(user_id: UUID, export_id: UUID) -> DataExport:

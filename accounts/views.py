@@ -1,4 +1,5 @@
 from contextlib import suppress
+from uuid import UUID
 
 from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
@@ -25,11 +26,12 @@ from accounts.devices import describe_device
 from accounts.errors import LastWayIn, TooManyTexts
 from accounts.forms import AvatarForm, PhoneForm, ProfileForm
 from accounts.reauthentication import ReauthenticationProcess
-from accounts.services import erasures, exports, phone_numbers, profiles, sessions, texts, ways_in
+from accounts.services import api_keys, erasures, exports, phone_numbers, profiles, sessions, texts, ways_in
 from common.errors import Conflict, DomainError, Invalid, NotFound, RateLimited
 
 # The same in every language, as the page says it.
 _CONFIRMATION = "DELETE"
+_NEW_KEY = "accounts_new_api_key"
 
 
 @never_cache
@@ -184,6 +186,40 @@ def erasure_cancel(request: HttpRequest) -> HttpResponse:
         erasures.cancel_erasure(user_id=signed_in_user(request).id)
         messages.success(request, _("Your account stays. Welcome back."))
     return redirect("accounts:own-data")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD"])
+def api_key_list(request: HttpRequest) -> HttpResponse:
+    """Keys for programs. A new one is shown on this page once, and never again."""
+    context = {
+        "keys": selectors.list_api_keys(signed_in_user(request).id),
+        "new_key": request.session.pop(_NEW_KEY, None),
+        "base_url": f"{settings.PUBLIC_URL}/v1",
+    }
+    response = render(request, "accounts/api_keys.html", context)
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@require_POST
+@reauthentication_required(app="allauth.account")
+def api_key_create(request: HttpRequest) -> HttpResponse:
+    try:
+        made = api_keys.create_api_key(user_id=signed_in_user(request).id, name=request.POST.get("name", ""))
+    except DomainError as error:
+        messages.error(request, str(error.detail))
+    else:
+        request.session[_NEW_KEY] = made.text
+    return redirect("accounts:api-keys")
+
+
+@login_required
+@require_POST
+def api_key_revoke(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    api_keys.revoke_api_key(user_id=signed_in_user(request).id, key_id=key_id)
+    messages.success(request, _("The key is revoked."))
+    return redirect("accounts:api-keys")
 
 
 def _offered_providers(request: HttpRequest, linked: set[str]) -> list[Provider]:

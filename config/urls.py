@@ -11,6 +11,7 @@ urlpatterns = [
     path("metrics", views.prometheus, name="metrics"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(("config.api_urls", "api"))),
+    path("v1/", include("chat.openai.urls")),
     path("_allauth/", include("accounts.headless_urls")),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),

@@ -103,6 +103,14 @@ def count_own_personas(user_id: UUID) -> int:
     return Persona.objects.owned_by(user_id).count()
 
 
+def list_talkable_personas(user_id: UUID, *, limit: int = 1000) -> list[Persona]:
+    """Listed personas and the user's own, of an age for the user, most liked first."""
+    listed = Q(visibility=Persona.Visibility.PUBLIC, status=Persona.Status.PUBLISHED, hidden_at=None)
+    personas = Persona.objects.filter(listed | Q(owner_id=user_id), deleted_at=None)
+    shown = personas.for_age(_is_adult(user_id)).select_related("owner")
+    return list(shown.order_by("-likes_count", "id")[:limit])
+
+
 def portraits_in_use(keys: Iterable[str]) -> dict[str, str]:
     """Which of these files some persona shows, deleted ones that may come back included, and its name."""
     wanted = list(keys)

@@ -69,6 +69,9 @@ API = [
     # Signed in, but not lately, is not enough.
     Row("api:accounts:me", "DELETE", "signed_in", ok=403),
     Row("api:accounts:me-restore", "POST", "signed_in", ok=404),
+    Row("api:accounts:api-key-list", "GET", "signed_in"),
+    Row("api:accounts:api-key-list", "POST", "signed_in", body={"name": "script"}, ok=403),
+    Row("api:accounts:api-key-detail", "DELETE", "owner", ids={"key_id": "api_key"}, ok=204),
     Row("api:accounts:export-list", "POST", "signed_in", ok=202),
     Row("api:accounts:export-detail", "GET", "owner", ids={"export_id": "export"}),
     Row("api:files:file-list", "GET", "signed_in"),
@@ -211,6 +214,12 @@ PAGES = [
     _public_page("favicon", ok=301),
     Row("notifications:mailbox", "GET", "debug"),
     _public_page("files:public-file", {"key": "nothing.webp"}, ok=404),
+    # Neither cookie nor token opens the face for programs: it takes an API key alone.
+    _public_page("openai:model-list", ok=401),
+    _public_page("openai:model-detail", {"slug": "public_slug"}, ok=401),
+    _page("accounts:api-keys"),
+    _page("accounts:api-key-create", "POST", ok=302),
+    Row("accounts:api-key-revoke", "POST", "owner", ids={"key_id": "api_key"}, ok=302),
     _page("accounts:own-data"),
     _page("accounts:export-request", "POST", ok=302),
     _page(

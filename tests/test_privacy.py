@@ -49,7 +49,7 @@ PHONE = "+358401234567"
 NAME = "Canary Name"
 HANDLE = "canary_handle"
 WORDS = "canary words nobody else says"
-CANARIES = [EMAIL, PHONE, NAME, HANDLE, WORDS, "canary-file", "canary-uid", "192.0.2.77"]
+CANARIES = [EMAIL, PHONE, NAME, HANDLE, WORDS, "canary-file", "canary-key", "canary-uid", "192.0.2.77"]
 
 
 def make_somebody() -> User:
@@ -60,7 +60,8 @@ def make_somebody() -> User:
     client.post("/settings/profile/avatar/", {"avatar": SimpleUploadedFile("a.png", samples.picture())})
     api = make_api_client(user)
     api.post("/api/v1/me/export/")
-    user.groups.add(Group.objects.get_or_create(name="creator")[0])
+    api.post("/api/v1/me/api-keys/", {"name": "canary-key"})
+    user.groups.add(Group.objects.get(name="creator"))
     user.user_permissions.add(Permission.objects.all()[0])
     _identity_rows(user, client.session.session_key or "")
     _work_of(user)

@@ -39,6 +39,7 @@ REAL_IDS = {
     "session_id": ["session", "deleted_session"],
     "message_id": ["question", "reply"],
     "generation_id": ["generation"],
+    "key_id": ["api_key"],
     "export_id": ["export"],
     "file_id": ["file"],
     "upload_id": ["upload"],

@@ -13,6 +13,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.services.api_keys import create_api_key
 from accounts.services.exports import request_export
 from accounts.tests.factories import make_user
 from billing.services.adjustments import set_tier
@@ -38,7 +39,7 @@ def make_world() -> World:
     people["minor"] = make_user(birth_date=date(2015, 1, 1))
     people["superuser"] = make_user(superuser=True, birth_date=ADULT)
     for role in ("creator", "moderator", "support", "finance"):
-        people[role].groups.add(Group.objects.create(name=role))
+        people[role].groups.add(Group.objects.get(name=role))
     for role in ("moderator", "support", "finance"):
         people[role].is_staff = True
         people[role].save(update_fields=["is_staff"])
@@ -62,6 +63,7 @@ def make_world() -> World:
     )
     upload = direct.begin_upload(owner_id=owner.pk, category="chat_attachment", name="b.txt", size=10)
     ids = {
+        "api_key": create_api_key(user_id=owner.pk, name="script").row.pk,
         "file": file.pk,
         "export": request_export(user_id=owner.pk).pk,
         "upload": upload.id,

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from accounts import authentication, tokens
 from accounts.authentication import Identity
 from accounts.models import User
+from accounts.services import api_keys
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -16,6 +17,18 @@ class BearerAuthentication(BaseAuthentication):
         if header is None:
             return None
         return authentication.identify_access_token(authentication.bearer_token(header))
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="parlor"'
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <API key>`, for the OpenAI-compatible face alone: there is no other way to send
+    one, and it opens nothing else."""
+
+    def authenticate(self, request: Request) -> tuple[User, None]:
+        key = authentication.bearer_token(request.headers.get("Authorization", ""))
+        return api_keys.identify_api_key(key), None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="parlor"'

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts import profile
-from accounts.models import DataExport, Erasure, User
+from accounts.models import ApiKey, DataExport, Erasure, User
 from accounts.selectors import has_verified_email
 from accounts.services.exports import sign_url_path
 from common.api.serializers import StrictSerializer
@@ -92,6 +92,24 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
         model = Erasure
         fields = ["requested_at", "erase_at"]
         read_only_fields = fields
+
+
+class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "prefix", "last_used_at", "created_at"]
+        read_only_fields = fields
+
+
+class NewApiKeySerializer(StrictSerializer):
+    name = serializers.CharField(max_length=200)
+
+
+class CreatedApiKeySerializer(ApiKeySerializer):
+    key = serializers.CharField(read_only=True, help_text=_("The key itself; it is never shown again."))
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
 
 
 class TicketSerializer(serializers.Serializer[Any]):

@@ -1,21 +1,27 @@
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
 from accounts.api.serializers import (
+    ApiKeySerializer,
+    CreatedApiKeySerializer,
     ErasureSerializer,
     ExportSerializer,
     MeSerializer,
+    NewApiKeySerializer,
     ProfileChangesSerializer,
     TicketSerializer,
 )
 from accounts.authentication import Identity, require_recent_sign_in, signed_in_user
-from accounts.services import erasures, exports, profiles, tickets
+from accounts.models import ApiKey
+from accounts.services import api_keys, erasures, exports, profiles, tickets
 from common.api.serializers import expect_no_fields
 
 
@@ -69,6 +75,32 @@ class ExportDetailView(APIView):
         """How far it is, and once it is ready where to fetch it."""
         export = selectors.get_export(signed_in_user(request).id, export_id)
         return Response(ExportSerializer(export, context={"request": request}).data)
+
+
+class ApiKeyListView(ListAPIView[ApiKey]):
+    serializer_class = ApiKeySerializer
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        return selectors.list_api_keys(signed_in_user(self.request).id)
+
+    @extend_schema(request=NewApiKeySerializer, responses={201: CreatedApiKeySerializer})
+    def post(self, request: Request) -> Response:
+        """Make a key for the OpenAI-compatible API; its text is in this answer only."""
+        fields = NewApiKeySerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        caller: Identity = request.auth  # type: ignore[assignment]
+        require_recent_sign_in(caller)
+        made = api_keys.create_api_key(user_id=caller.user_id, name=fields.validated_data["name"])
+        made.row.key = made.text  # type: ignore[attr-defined]
+        return Response(CreatedApiKeySerializer(made.row).data, status=status.HTTP_201_CREATED)
+
+
+class ApiKeyDetailView(APIView):
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        """Revoke a key; it stops working at once."""
+        api_keys.revoke_api_key(user_id=signed_in_user(request).id, key_id=key_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class SocketTicketView(APIView):

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import profile
-from accounts.models import HANDLE_PATTERN, MAX_LOCALE_LENGTH, User, age_on
+from accounts.models import HANDLE_PATTERN, MAX_LOCALE_LENGTH, User, age_on, handle_skeleton
 from common.errors import Invalid, NotFound, Unavailable
 
 _RESERVED = """
@@ -25,6 +25,7 @@ _RESERVED = """
     test undefined user users wallet webmaster www you
 """
 RESERVED_HANDLES = frozenset(_RESERVED.split())
+_RESERVED_SKELETONS = frozenset(map(handle_skeleton, RESERVED_HANDLES))
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", re.ASCII)
 _OLDEST_BIRTH_DATE = date(1900, 1, 1)
 
@@ -41,7 +42,7 @@ def update_profile(*, user_id: UUID, changes: dict[str, Any]) -> User:
             cleaned[name] = _CLEANERS[name](value)
         except Invalid as error:
             faults += error.fields
-    if User.objects.filter(handle=cleaned.get("handle"), handle__isnull=False).exclude(id=user_id).exists():
+    if cleaned.get("handle") and _is_taken(cleaned["handle"], user_id):
         faults += _handle_taken().fields
     if faults:
         raise Invalid(fields=faults)
@@ -84,8 +85,14 @@ def _save(user: User, changed: list[str]) -> None:
         raise _handle_taken() from error
 
 
+def _is_taken(handle: str, user_id: UUID) -> bool:
+    """Whether somebody else has this handle, or one that could be taken for it."""
+    alike = User.objects.filter(handle_skeleton=handle_skeleton(handle))
+    return alike.exclude(id=user_id).exists()
+
+
 def _handle_taken() -> Invalid:
-    return Invalid.field("handle", "taken", _("Somebody else has this handle."))
+    return Invalid.field("handle", "taken", _("Somebody has this handle, or one that looks like it."))
 
 
 def _clean_handle(value: str | None) -> str | None:
@@ -94,24 +101,29 @@ def _clean_handle(value: str | None) -> str | None:
         return None
     if not re.fullmatch(HANDLE_PATTERN, handle):
         raise Invalid.field("handle", "invalid", _("Use 3 to 30 of the letters a–z, digits and underscores."))
-    if handle in RESERVED_HANDLES:
+    if not handle_skeleton(handle):
+        raise Invalid.field("handle", "invalid", _("Use at least one letter or digit."))
+    if handle in RESERVED_HANDLES or handle_skeleton(handle) in _RESERVED_SKELETONS:
         raise Invalid.field("handle", "reserved", _("This handle is reserved."))
     return handle
 
 
 def _clean_display_name(value: str) -> str:
-    name = _single_line("display_name", value, 60)
+    name = single_line("display_name", value, 60)
     if not name:
         raise Invalid.field("display_name", "required", _("Give a name to be called by."))
     return name
 
 
 def _clean_pronouns(value: str) -> str:
-    return _single_line("pronouns", value, 30)
+    return single_line("pronouns", value, 30)
 
 
-def _single_line(field: str, value: str, limit: int) -> str:
-    """One line of visible text: no controls, and none of the marks that turn the reading direction."""
+def single_line(field: str, value: str, limit: int) -> str:
+    """One line of visible text: no controls, and none of the marks that turn the reading direction.
+
+    Raises Invalid for anything else, naming `field`.
+    """
     text = " ".join(value.split())
     if len(text) > limit:
         raise Invalid.field(field, "too_long", _("At most %(limit)d characters.") % {"limit": limit})

@@ -6,9 +6,10 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.errors import LastWayIn
-from accounts.models import User
+from accounts.models import ApiKey, User
 from accounts.services import sessions
 from common.db import transaction_required
 from common.errors import NotFound
@@ -88,6 +89,7 @@ def clear_unproved(*, user: User, email: str) -> None:
     EmailAddress.objects.filter(user=user, verified=False).exclude(pk=address.pk).delete()
     SocialAccount.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
+    ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
     sessions.end_all_sessions(user_id=user.id)
     user.refresh_from_db()
 

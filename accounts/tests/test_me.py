@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts import profile
-from accounts.models import User
+from accounts.models import User, handle_skeleton
 from accounts.tests.factories import make_user
 
 ME = "/api/v1/me/"
@@ -238,3 +238,40 @@ def test_somebody_is_adult_from_their_eighteenth_birthday(api_client: ApiClient)
     assert api_client(user).get(ME).json()["is_adult"] is True
     assert api_client(minor).get(ME).json()["is_adult"] is False
     assert api_client(make_user()).get(ME).json()["is_adult"] is False
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "alike", ["ada_lovelace", "adalovelace", "ada1ove1ace", "ada_l0velace", "a_d_a_lovelace"]
+)
+def test_a_handle_that_looks_like_another_is_refused(api_client: ApiClient, alike: str) -> None:
+    make_user(handle="adalovelace")
+
+    response = api_client(make_user()).patch(ME, {"handle": alike})
+
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "taken")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("alike", ["parl0r", "adm1n", "ad_min", "rnoderator", "0fficial", "5upport", "5taff"])
+def test_a_handle_that_looks_reserved_is_refused(api_client: ApiClient, alike: str) -> None:
+    response = api_client(make_user()).patch(ME, {"handle": alike})
+
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "reserved")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("handle", ["ada_lovelace", "corner_vvise", "clara0158", "a_1", "modern"])
+def test_the_database_sees_what_python_sees_in_a_handle(handle: str) -> None:
+    user = make_user(handle=handle)
+    user.refresh_from_db()
+
+    assert user.handle_skeleton == handle_skeleton(handle)
+
+
+@pytest.mark.django_db
+def test_the_database_refuses_look_alikes_whatever_python_says() -> None:
+    make_user(handle="adalovelace")
+
+    with pytest.raises(IntegrityError, match="look_alikes"):
+        make_user(handle="ada1ovelace")

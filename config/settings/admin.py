@@ -65,6 +65,7 @@ UNFOLD = {
                     _changelist(_("Users"), "group", "accounts.user"),
                     _changelist(_("Staff log"), "history", "accounts.staffaction"),
                     _changelist(_("Texts"), "sms", "accounts.textmessage"),
+                    _changelist(_("API keys"), "key", "accounts.apikey"),
                     _changelist(_("Data exports"), "archive", "accounts.dataexport"),
                     _changelist(_("Erasures"), "person_remove", "accounts.erasure"),
                     _changelist(_("Files"), "folder", "files.file"),

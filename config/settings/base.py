@@ -266,6 +266,8 @@ ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINU
 ACCOUNTS_ERASURE_DAYS = env.integer("ACCOUNTS_ERASURE_DAYS", 14)
 ACCOUNTS_EXPORT_DAYS = env.integer("ACCOUNTS_EXPORT_DAYS", 7, minimum=1)
 ACCOUNTS_EXPORTS_PER_DAY = env.integer("ACCOUNTS_EXPORTS_PER_DAY", 3, minimum=1)
+# API keys one user may have.
+ACCOUNTS_API_KEYS = env.integer("ACCOUNTS_API_KEYS", 20, minimum=1)
 ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 # Whoever changes a way in, or takes it away, has signed in or proved themselves a moment ago.

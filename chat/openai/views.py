@@ -1,0 +1,62 @@
+"""The OpenAI-compatible face: every persona is a model. Shapes and errors are OpenAI's own.
+
+Source: OpenAI's API reference, "Models" and "Errors".
+"""
+
+import json
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.authentication import ApiKeyAuthentication
+from common.http import user_id
+from personas import selectors
+from personas.models import Persona
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+@extend_schema(exclude=True)
+class OpenAIView(APIView):
+    """One way in, the API key; errors as OpenAI's clients understand them."""
+
+    authentication_classes = (ApiKeyAuthentication,)
+    permission_classes = (IsAuthenticated,)
+
+    def handle_exception(self, exc: Exception | APIException) -> Response:
+        problem = super().handle_exception(exc)
+        body = json.loads(problem.content)
+        error = {
+            "message": str(body.get("detail", "")),
+            "type": _KINDS.get(problem.status_code, "invalid_request_error"),
+            "param": None,
+            "code": body.get("code"),
+        }
+        headers = {name: value for name, value in problem.items() if not name.startswith("Content-")}
+        return Response({"error": error}, status=problem.status_code, headers=headers)
+
+
+class ModelListView(OpenAIView):
+    def get(self, request: Request) -> Response:
+        """The personas the key's owner may talk to."""
+        personas = selectors.list_talkable_personas(user_id(request))
+        return Response({"object": "list", "data": [_as_model(persona) for persona in personas]})
+
+
+class ModelDetailView(OpenAIView):
+    def get(self, request: Request, slug: str) -> Response:
+        return Response(_as_model(selectors.get_visible_persona_by_slug(user_id(request), slug)))
+
+
+def _as_model(persona: Persona) -> dict[str, Any]:
+    return {
+        "id": persona.slug,
+        "object": "model",
+        "created": int(persona.created_at.timestamp()),
+        "owned_by": persona.owner.handle or "parlor",
+    }
