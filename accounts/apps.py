@@ -7,10 +7,9 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import (
-            own_data,
-            receivers,  # noqa: F401
-        )
-        from accounts.api import schema  # noqa: F401
+        from accounts import checks, own_data
+        from accounts import receivers as _receivers  # noqa: F401
+        from accounts.api import schema as _schema  # noqa: F401
 
+        checks.register_checks()
         own_data.register_part()

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import maxminddb
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from accounts import privacy
 
 
-@register()
 def every_link_to_people_has_a_plan(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A model that hangs on a user without a line in some app's `own_data` would survive an erasure."""
     planned, linked = set(privacy.plan()), privacy.linked_models()
@@ -20,3 +21,18 @@ def every_link_to_people_has_a_plan(app_configs: Any, **kwargs: Any) -> list[Che
         for label in sorted(planned - linked)
     ]
     return [*missing, *stale]
+
+
+def the_database_of_places_opens(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.ACCOUNTS_GEOIP_DATABASE:
+        return []
+    try:
+        maxminddb.open_database(settings.ACCOUNTS_GEOIP_DATABASE).close()
+    except (OSError, maxminddb.InvalidDatabaseError) as error:
+        return [Error(f"ACCOUNTS_GEOIP_DATABASE can't be read: {type(error).__name__}.", id="accounts.E003")]
+    return []
+
+
+def register_checks() -> None:
+    for check in (every_link_to_people_has_a_plan, the_database_of_places_opens):
+        register(check)

@@ -89,6 +89,9 @@ class LoginForm(account_forms.LoginForm):
         super().__init__(*args, **kwargs)
         self.fields["login"].label = _("Email or phone number")
         self.fields["login"].widget.attrs |= {"autocomplete": "username", "placeholder": ""}
+        self.fields["password"].widget.attrs["placeholder"] = ""
+        # The page has the link further down.
+        self.fields["password"].help_text = ""
         if self._wants_code:
             self.fields["password"].required = False
 

@@ -25,6 +25,7 @@ from accounts.authentication import caller_of, signed_in_user
 from accounts.devices import describe_device
 from accounts.errors import LastWayIn, TooManyTexts
 from accounts.forms import AvatarForm, PhoneForm, ProfileForm
+from accounts.places import place_of
 from accounts.reauthentication import ReauthenticationProcess
 from accounts.services import api_keys, erasures, exports, phone_numbers, profiles, sessions, texts, ways_in
 from common.errors import Conflict, DomainError, Invalid, NotFound, RateLimited
@@ -274,6 +275,7 @@ def session_list(request: HttpRequest) -> HttpResponse:
         {
             "device": device,
             "name": describe_device(device.user_agent),
+            "place": place_of(device.ip),
             "is_current": device.session_key == request.session.session_key,
         }
         for device in selectors.list_devices(signed_in_user(request).id)

@@ -266,6 +266,8 @@ ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINU
 ACCOUNTS_ERASURE_DAYS = env.integer("ACCOUNTS_ERASURE_DAYS", 14)
 ACCOUNTS_EXPORT_DAYS = env.integer("ACCOUNTS_EXPORT_DAYS", 7, minimum=1)
 ACCOUNTS_EXPORTS_PER_DAY = env.integer("ACCOUNTS_EXPORTS_PER_DAY", 3, minimum=1)
+# A database of places in MaxMind's format, for the list of devices; empty: addresses only.
+ACCOUNTS_GEOIP_DATABASE = env.text("ACCOUNTS_GEOIP_DATABASE")
 # API keys one user may have.
 ACCOUNTS_API_KEYS = env.integer("ACCOUNTS_API_KEYS", 20, minimum=1)
 ACCOUNTS_MINIMUM_AGE = env.integer("ACCOUNTS_MINIMUM_AGE", 13)
