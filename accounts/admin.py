@@ -262,7 +262,16 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+    @transaction.atomic
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = _rights_in(form.instance)
+        super().save_related(request, form, formsets, change)
+        audit.record_staff_action(
+            actor_id=request.user.pk,
+            action="change_role" if change else "create_role",
+            target=form.instance,
+            details={"before": before, "after": _rights_in(form.instance)},
+        )
 
 
 @admin.register(StaffAction)
@@ -312,7 +321,10 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     actions_detail = ["revoke"]
 
     def has_revoke_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("accounts.revoke_api_key")
+        key_id = parse_uuid(object_id)
+        key = ApiKey.objects.filter(id=key_id).select_related("user").first() if key_id else None
+        owner = key.user if key else None
+        return request.user.has_perm("accounts.revoke_api_key") and _may_act_on(request, owner)
 
     @action(
         description=_("Revoke"),
@@ -327,7 +339,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         url = reverse("admin:accounts_apikey_change", args=[object_id])
         try:
             api_keys.revoke_by_staff(
-                key_id=UUID(object_id), actor_id=user_id(request), reason=form.cleaned_data["reason"]
+                key_id=parse_uuid(object_id) or UUID(int=0),
+                actor_id=user_id(request),
+                reason=form.cleaned_data["reason"],
             )
         except DomainError as error:
             return finish(request, url, error=error)
@@ -369,6 +383,11 @@ class TextMessageAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
         return False
+
+
+def _rights_in(group: Group) -> list[str]:
+    names = group.permissions.values_list("content_type__app_label", "codename")
+    return sorted(f"{app}.{codename}" for app, codename in names)
 
 
 def _rights_of(user: User) -> set[str]:

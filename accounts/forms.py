@@ -43,6 +43,8 @@ class ProfileForm(forms.ModelForm):
         self._offer("time_zone", _time_zones())
         self.fields["display_name"].widget.attrs["autocomplete"] = "nickname"
         self.fields["birth_date"].widget.attrs["autocomplete"] = "bday"
+        # Given once, it stays; support corrects mistakes.
+        self.fields["birth_date"].disabled = self.instance.birth_date is not None
 
     def _offer(self, name: str, choices: Iterator[Any]) -> None:
         field = self.fields[name]

@@ -42,28 +42,18 @@ def handle_skeleton(handle: str) -> str:
 
     The same rule as the generated column `handle_skeleton`, which keeps it.
     """
-    plain = handle.replace("_", "").replace("rn", "m").replace("vv", "w").replace("cl", "d")
-    return plain.translate(str.maketrans("01i58", "ollsb"))
+    plain = handle.replace("_", "").translate(str.maketrans("01i58", "ollsb"))
+    return plain.replace("rn", "m").replace("vv", "w").replace("cl", "d")
 
 
-class _Translate(Func):
+class Translate(Func):
     function = "translate"
     output_field = models.CharField()
 
 
-_SKELETON = _Translate(
-    Replace(
-        Replace(
-            Replace(Replace("handle", Value("_"), Value("")), Value("rn"), Value("m")),
-            Value("vv"),
-            Value("w"),
-        ),
-        Value("cl"),
-        Value("d"),
-    ),
-    Value("01i58"),
-    Value("ollsb"),
-)
+_FOLDED = Translate(Replace("handle", Value("_"), Value("")), Value("01i58"), Value("ollsb"))
+_PAIRS = Replace(Replace(_FOLDED, Value("rn"), Value("m")), Value("vv"), Value("w"))
+_SKELETON = Replace(_PAIRS, Value("cl"), Value("d"))
 
 
 class UserManager(BaseUserManager["User"]):

@@ -50,18 +50,24 @@ ROLES: dict[str, list[str]] = {
 }
 
 
-def grant(apps: Any, schema_editor: Any = None) -> None:
-    """Create the groups and give them what matches; rights they have already stay. For migrations."""
+def grant(apps: Any, schema_editor: Any = None, *, new: tuple[str, ...] = ()) -> None:
+    """Create the groups with their rights. One that is there keeps what operators made of it, and gets only
+    those of the rights in `new` that it matches. For migrations.
+    """
     for config in all_apps.get_app_configs():
         if config.models_module:
             create_permissions(config, verbosity=0)
     group_model = apps.get_model("auth", "Group")
     permissions = list(apps.get_model("auth", "Permission").objects.select_related("content_type"))
     for name, patterns in ROLES.items():
-        group, _created = group_model.objects.get_or_create(name=name)
-        group.permissions.add(*(found for found in permissions if _matches(found, patterns)))
+        group, created = group_model.objects.get_or_create(name=name)
+        offered = [found for found in permissions if created or _name(found) in new]
+        group.permissions.add(*(found for found in offered if _matches(found, patterns)))
 
 
 def _matches(permission: Any, patterns: list[str]) -> bool:
-    name = f"{permission.content_type.app_label}.{permission.codename}"
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(fnmatchcase(_name(permission), pattern) for pattern in patterns)
+
+
+def _name(permission: Any) -> str:
+    return f"{permission.content_type.app_label}.{permission.codename}"

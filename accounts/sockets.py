@@ -55,6 +55,7 @@ _SIGNAL_RETRY_SECONDS = 1.0
 _SIGNAL_TIMEOUT = 3.0
 _CLOSE_SECONDS = 1.0
 _LOOK_SECONDS = 2.0
+_DATABASE_PAUSES = (0.1, 0.5, 2.0)
 _SIGNALS_AWAY = (OSError, TimeoutError, RedisError)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -320,11 +321,22 @@ class Socket:
         if event["type"] == "access.revoked":
             await self._check_access()
             return
-        await self.on_signal(event)
+        await _patiently(self.on_signal, event)
 
     async def _check_access(self) -> None:
-        if not await in_thread(authentication.still_allowed, self.identity):
+        if not await _patiently(in_thread, authentication.still_allowed, self.identity):
             raise CloseSocket(NOT_SIGNED_IN)
+
+
+async def _patiently(step: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Nobody asks again for what a signal brought, so a database that is coming back is waited for."""
+    for pause in _DATABASE_PAUSES:
+        try:
+            return await step(*arguments)
+        except DatabaseError as error:
+            logger.warning("socket_database_error", error=type(error).__name__)
+            await asyncio.sleep(pause)
+    return await step(*arguments)
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -32,7 +32,6 @@ from common.errors import Conflict, DomainError, Invalid, NotFound, RateLimited
 
 # The same in every language, as the page says it.
 _CONFIRMATION = "DELETE"
-_NEW_KEY = "accounts_new_api_key"
 
 
 @never_cache
@@ -193,26 +192,30 @@ def erasure_cancel(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD"])
 def api_key_list(request: HttpRequest) -> HttpResponse:
     """Keys for programs. A new one is shown on this page once, and never again."""
-    context = {
-        "keys": selectors.list_api_keys(signed_in_user(request).id),
-        "new_key": request.session.pop(_NEW_KEY, None),
-        "base_url": f"{settings.PUBLIC_URL}/v1",
-    }
-    response = render(request, "accounts/api_keys.html", context)
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return _api_keys_page(request)
 
 
 @require_POST
 @reauthentication_required(app="allauth.account")
 def api_key_create(request: HttpRequest) -> HttpResponse:
+    """The answer itself shows the key, so that it is kept nowhere."""
     try:
         made = api_keys.create_api_key(user_id=signed_in_user(request).id, name=request.POST.get("name", ""))
     except DomainError as error:
         messages.error(request, str(error.detail))
-    else:
-        request.session[_NEW_KEY] = made.text
-    return redirect("accounts:api-keys")
+        return redirect("accounts:api-keys")
+    return _api_keys_page(request, new_key=made.text)
+
+
+def _api_keys_page(request: HttpRequest, *, new_key: str = "") -> HttpResponse:
+    context = {
+        "keys": selectors.list_api_keys(signed_in_user(request).id),
+        "new_key": new_key,
+        "base_url": f"{settings.PUBLIC_URL}/v1",
+    }
+    response = render(request, "accounts/api_keys.html", context)
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @login_required

@@ -106,8 +106,8 @@ def count_own_personas(user_id: UUID) -> int:
 def list_talkable_personas(user_id: UUID, *, limit: int = 1000) -> list[Persona]:
     """Listed personas and the user's own, of an age for the user, most liked first."""
     listed = Q(visibility=Persona.Visibility.PUBLIC, status=Persona.Status.PUBLISHED, hidden_at=None)
-    personas = Persona.objects.filter(listed | Q(owner_id=user_id), deleted_at=None)
-    shown = personas.for_age(_is_adult(user_id)).select_related("owner")
+    for_me = listed if _is_adult(user_id) else listed & ~Q(rating=Persona.Rating.MATURE)
+    shown = Persona.objects.filter(for_me | Q(owner_id=user_id), deleted_at=None).select_related("owner")
     return list(shown.order_by("-likes_count", "id")[:limit])
 
 

@@ -42,24 +42,24 @@ class Migration(migrations.Migration):
             name="handle_skeleton",
             field=models.GeneratedField(
                 db_persist=True,
-                expression=accounts.models._Translate(
+                expression=django.db.models.functions.text.Replace(
                     django.db.models.functions.text.Replace(
                         django.db.models.functions.text.Replace(
-                            django.db.models.functions.text.Replace(
+                            accounts.models.Translate(
                                 django.db.models.functions.text.Replace(
                                     "handle", models.Value("_"), models.Value("")
                                 ),
-                                models.Value("rn"),
-                                models.Value("m"),
+                                models.Value("01i58"),
+                                models.Value("ollsb"),
                             ),
-                            models.Value("vv"),
-                            models.Value("w"),
+                            models.Value("rn"),
+                            models.Value("m"),
                         ),
-                        models.Value("cl"),
-                        models.Value("d"),
+                        models.Value("vv"),
+                        models.Value("w"),
                     ),
-                    models.Value("01i58"),
-                    models.Value("ollsb"),
+                    models.Value("cl"),
+                    models.Value("d"),
                 ),
                 output_field=models.CharField(max_length=30),
             ),

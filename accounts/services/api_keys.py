@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, User
 from accounts.services import audit, profiles
-from common.errors import LimitReached, NotAuthenticated, NotFound
+from common.errors import Invalid, LimitReached, NotAuthenticated, NotFound
 
 # Scanners for leaked secrets find keys by their beginning and know real ones by their checksum.
 _BEGINNING = "parlor_sk_"
@@ -34,6 +34,8 @@ class NewKey:
 def create_api_key(*, user_id: UUID, name: str) -> NewKey:
     """Make a key. Raises Invalid for an unusable name, LimitReached with too many (`limit`, `used`)."""
     name = profiles.single_line("name", name, 60)
+    if not name:
+        raise Invalid.field("name", "required", _("Give the key a name."))
     User.objects.select_for_update().get(id=user_id)
     used = ApiKey.objects.filter(user_id=user_id, revoked_at=None).count()
     if used >= settings.ACCOUNTS_API_KEYS:

@@ -49,6 +49,7 @@ def update_profile(*, user_id: UUID, changes: dict[str, Any]) -> User:
     user = User.objects.select_for_update().filter(id=user_id).first()
     if user is None:
         raise NotFound
+    _check_birth_date_stays(user, cleaned)
     for name, value in cleaned.items():
         setattr(user, name, value)
     _save(user, list(cleaned))
@@ -83,6 +84,13 @@ def _save(user: User, changed: list[str]) -> None:
         if "handle" not in str(error):
             raise
         raise _handle_taken() from error
+
+
+def _check_birth_date_stays(user: User, changes: dict[str, Any]) -> None:
+    """Given once, it stays, or the gate for adults could be opened by whoever finds it closed."""
+    if "birth_date" in changes and user.birth_date not in (None, changes["birth_date"]):
+        detail = _("You gave your birth date already. Support can correct a mistake.")
+        raise Invalid.field("birth_date", "already_set", detail)
 
 
 def _is_taken(handle: str, user_id: UUID) -> bool:

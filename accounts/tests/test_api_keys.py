@@ -172,11 +172,14 @@ def test_the_page_makes_shows_once_and_revokes() -> None:
     client = Client()
     client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
 
-    page = client.post("/settings/api-keys/new/", {"name": "laptop"}, follow=True)
+    blank = client.post("/settings/api-keys/new/", {"name": " "}, follow=True)
+    page = client.post("/settings/api-keys/new/", {"name": "laptop"})
     again = client.get("/settings/api-keys/").content.decode()
     client.post(f"/settings/api-keys/{ApiKey.objects.get().id}/revoke/")
 
+    assert "Give the key a name" in blank.content.decode()
     assert page.content.decode().count("parlor_sk_") == 2
+    assert "parlor_sk_" not in str(dict(client.session))
     assert "no-store" in page["Cache-Control"]
     assert again.count("parlor_sk_") == 1
     assert ApiKey.objects.get().revoked_at is not None

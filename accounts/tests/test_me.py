@@ -99,11 +99,11 @@ def test_changes_the_profile(api_client: ApiClient) -> None:
 
 @pytest.mark.django_db
 def test_leaves_what_is_not_named_and_can_take_things_away(api_client: ApiClient) -> None:
-    user = make_user(handle="ada", pronouns="she/her", birth_date=date(1990, 5, 1))
+    user = make_user(handle="ada", pronouns="she/her", locale="fi")
 
-    response = api_client(user).patch(ME, {"handle": None, "birth_date": None})
+    response = api_client(user).patch(ME, {"handle": None, "locale": ""})
 
-    assert (response.json()["handle"], response.json()["birth_date"]) == (None, None)
+    assert (response.json()["handle"], response.json()["locale"]) == (None, "")
     assert response.json()["pronouns"] == "she/her"
 
 
@@ -275,3 +275,28 @@ def test_the_database_refuses_look_alikes_whatever_python_says() -> None:
 
     with pytest.raises(IntegrityError, match="look_alikes"):
         make_user(handle="ada1ovelace")
+
+
+@pytest.mark.django_db
+def test_a_birth_date_is_given_once_so_that_nobody_grows_up_on_demand(api_client: ApiClient) -> None:
+    client = api_client(make_user())
+    client.patch(ME, {"birth_date": "2010-01-01"})
+
+    same = client.patch(ME, {"birth_date": "2010-01-01", "display_name": "Ada"})
+    older = client.patch(ME, {"birth_date": "1990-01-01"})
+    gone = client.patch(ME, {"birth_date": None})
+
+    assert same.status_code == 200
+    for response in (older, gone):
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "already_set")
+    assert client.get(ME).json()["is_adult"] is False
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("handle", "alike"), [("clara", "c1ara"), ("clara", "dara"), ("dara", "ciara")])
+def test_letters_that_join_into_others_are_seen_after_digits_are(
+    api_client: ApiClient, handle: str, alike: str
+) -> None:
+    make_user(handle=handle)
+
+    assert api_client(make_user()).patch(ME, {"handle": alike}).json()["errors"][0]["code"] == "taken"

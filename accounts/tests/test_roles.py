@@ -57,13 +57,38 @@ def test_every_right_of_our_own_belongs_to_a_role_beside_admin() -> None:
 
 
 def test_granting_again_changes_nothing_and_keeps_what_operators_added() -> None:
-    extra = Permission.objects.get(codename="hide_persona")
-    Group.objects.get(name="support").permissions.add(extra)
+    support = Group.objects.get(name="support")
+    support.permissions.add(Permission.objects.get(codename="hide_persona"))
+    support.permissions.remove(Permission.objects.get(codename="verify_email"))
     before = {name: rights(name) for name in ROLES}
 
     grant(apps)
 
     assert {name: rights(name) for name in ROLES} == before
+
+
+def test_a_new_right_goes_to_the_roles_it_matches_and_brings_back_nothing_else() -> None:
+    support = Group.objects.get(name="support")
+    support.permissions.clear()
+
+    grant(apps, new=("accounts.verify_email", "personas.hide_persona"))
+
+    assert rights("support") == {"accounts.verify_email"}
+
+
+def test_a_change_of_a_role_is_logged() -> None:
+    admin, group = make_user(superuser=True), Group.objects.get(name="creator")
+    client = Client()
+    client.force_login(admin)
+    right = Permission.objects.get(codename="hide_persona")
+
+    client.post(f"/admin/auth/group/{group.pk}/change/", {"name": "creator", "permissions": [right.pk]})
+
+    logged = StaffAction.objects.get(action="change_role")
+    assert (logged.target_label, logged.details) == (
+        "creator",
+        {"before": [], "after": ["personas.hide_persona"]},
+    )
 
 
 @pytest.mark.django_db(transaction=True)

@@ -341,4 +341,4 @@ def test_nasty_runs_cost_no_more_than_a_page_may(run: str) -> None:
         started = time.process_time()
         render(text)
         render_said(text)
-        assert time.process_time() - started < 0.6
+        assert time.process_time() - started < 1.5
