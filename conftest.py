@@ -1,5 +1,6 @@
 """Fixtures of the whole suite. The server is the embedded one; `PARLOR_DATA_DIR` gives a suite its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,12 +20,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--api-seed", type=int, default=20_261_120, help="other generated requests")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that watch clocks and whole processes take turns; the others run beside them."""
+    for item in items:
+        if item.get_closest_marker("processes") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
+
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings() -> Iterator[None]:
     from django.conf import settings
 
     database.start_server(settings.DATA_DIR)
     database.use_role("parlor_owner")
+    yield
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        database.stop_server(settings.DATA_DIR)
 
 
 @pytest.fixture(scope="session")

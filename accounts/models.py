@@ -332,8 +332,8 @@ class StaffAction(UUIDModel):
         related_name="staff_actions",
     )
     action = models.CharField(_("action"), max_length=60)
-    target_type = models.CharField(_("kind of target"), max_length=60)
-    target_id = models.CharField(_("target id"), max_length=64)
+    target_type = models.CharField(_("kind of target"), max_length=60, blank=True)
+    target_id = models.CharField(_("target id"), max_length=64, blank=True)
     target_label = models.CharField(_("target"), max_length=200, blank=True)
     reason = models.TextField(_("reason"), blank=True)
     details = models.JSONField(_("details"), default=dict, blank=True)

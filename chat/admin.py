@@ -8,7 +8,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
@@ -16,6 +15,7 @@ from accounts.dialogs import ReasonForm, ask_reason, finish
 from accounts.services import audit
 from chat.models import ChatSession, Generation, Message
 from chat.services import stopping
+from common.admin_tables import ReadOnlyAdmin
 from common.credits import format_credits
 from common.errors import DomainError
 from common.ids import parse_uuid
@@ -32,13 +32,10 @@ _STATUS_COLOURS = {
 }
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    list_per_page = 25
-    show_full_result_count = False
+class ChatAdmin(ReadOnlyAdmin):
     search_fields = ["user__email", "user__handle"]
     search_help_text = _("An id, or the user's address or handle.")
     ordering = ["-id"]
-    actions = None
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         key = parse_uuid(search_term.strip())
@@ -46,17 +43,8 @@ class ReadOnlyAdmin(ModelAdmin):
             return queryset.filter(pk=key), False
         return super().get_search_results(request, queryset, search_term)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class PrivateTextAdmin(ReadOnlyAdmin):
+class PrivateTextAdmin(ChatAdmin):
     """Shows `private_fields` only to staff who may read what people wrote, and notes that they did."""
 
     open_fields: tuple[str, ...] = ()
@@ -144,7 +132,7 @@ class MessageAdmin(PrivateTextAdmin):
 
 
 @admin.register(Generation)
-class GenerationAdmin(ReadOnlyAdmin):
+class GenerationAdmin(ChatAdmin):
     list_display = ["id", "user", "kind", "state", "model", "tokens", "paid", "created_at", "finished_at"]
     list_filter = ["status", "kind", "code"]
     list_select_related = ["user"]

@@ -8,13 +8,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin
 from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
 from accounts.selectors import has_second_factor
+from accounts.staff_writes import recording
 
 
 class AdminSite(UnfoldAdminSite):
+    def register(
+        self, model_or_iterable: Any, admin_class: type[ModelAdmin] | None = None, **options: Any
+    ) -> None:
+        """Nothing is written here without a record, by whichever app's pages."""
+        super().register(model_or_iterable, recording(admin_class or ModelAdmin), **options)
+
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and not _lacks_factor(request.user)
 

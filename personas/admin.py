@@ -11,6 +11,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
+from common.admin_tables import ReadOnlyAdmin
 from common.errors import DomainError
 from common.ids import parse_uuid
 from personas.models import Category, Persona
@@ -28,7 +29,7 @@ class CategoryAdmin(ModelAdmin):
 
 
 @admin.register(Persona)
-class PersonaAdmin(ModelAdmin):
+class PersonaAdmin(ReadOnlyAdmin):
     """What people wrote is theirs: staff read it, and take it down or give it back by an action."""
 
     list_display = [
@@ -46,9 +47,6 @@ class PersonaAdmin(ModelAdmin):
     search_help_text = _("Name, address, id, or the owner's address or handle.")
     list_select_related = ["owner", "category"]
     ordering = ["-created_at", "-id"]
-    list_per_page = 25
-    show_full_result_count = False
-    actions = None
     actions_detail = ["hide", "unhide", "unpublish"]
     fieldsets = [
         (None, {"fields": ["id", "slug", "name", "tagline", "owner", "cloned_from"]}),
@@ -118,15 +116,6 @@ class PersonaAdmin(ModelAdmin):
         if persona_id is not None:
             return queryset.filter(pk=persona_id), False
         return super().get_search_results(request, queryset, search_term)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Persona | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Persona | None = None) -> bool:
-        return False
 
     def has_hide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("personas.hide_persona")

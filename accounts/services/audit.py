@@ -14,20 +14,20 @@ def record_staff_action(
     *,
     actor_id: UUID | None,
     action: str,
-    target: Model,
+    target: Model | None = None,
     reason: str = "",
     details: dict[str, Any] | None = None,
 ) -> StaffAction:
-    """Note that `actor_id` (None for the system) did `action` (verb_noun) to `target`.
+    """Note that `actor_id` (None for the system) did `action` (verb_noun) to `target`, or to all at once.
 
     Call it in the transaction of the action itself, so that neither exists without the other.
     """
     return StaffAction.objects.create(
         actor_id=actor_id,
         action=action,
-        target_type=target._meta.label_lower,
-        target_id=str(target.pk),
-        target_label=_label(target),
+        target_type=target._meta.label_lower if target else "",
+        target_id=str(target.pk) if target else "",
+        target_label=_label(target) if target else "",
         reason=reason,
         details=details or {},
     )

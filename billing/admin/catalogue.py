@@ -1,18 +1,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.services import audit
 from billing import selectors
 from billing.admin.fields import CreditsFormField, PriceFormField
 from billing.models import ActionPrice, Gift, Pack, Plan, Tier
 from common.credits import format_credits
-from common.http import user_id
 
 
 class CatalogueAdmin(ModelAdmin):
@@ -31,16 +28,6 @@ class CatalogueAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         # The slug is what everything else refers to.
         return ["slug"] if obj is not None else []
-
-    @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        audit.record_staff_action(
-            actor_id=user_id(request),
-            action="change_catalogue" if change else "add_to_catalogue",
-            target=obj,
-            details={name: str(form.cleaned_data.get(name)) for name in form.changed_data},
-        )
 
     @display(description=_("credits"))
     def credits_shown(self, item: Any) -> str:

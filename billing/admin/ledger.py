@@ -13,9 +13,10 @@ from unfold.decorators import action, display
 from accounts.dialogs import ReasonForm, ask_reason, finish
 from accounts.services import audit
 from billing import invariants
-from billing.admin.tables import ReadOnlyAdmin, SearchedByKey
+from billing.admin.tables import SearchedByKey
 from billing.models import Hold, LedgerAccount, LedgerCheck, LedgerEntry, LedgerTransaction
 from billing.services import checks, holds
+from common.admin_tables import ReadOnlyAdmin
 from common.credits import format_credits
 from common.http import user_id
 from common.ids import parse_uuid
@@ -180,6 +181,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin):
     )
     def run(self, request: HttpRequest, form: Any) -> HttpResponse:
         result = checks.check_ledger()
+        audit.record_staff_action(actor_id=user_id(request), action="check_ledger", target=result)
         return finish(
             request, reverse("admin:billing_ledgercheck_change", args=[result.pk]), done=_("Checked.")
         )

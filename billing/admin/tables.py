@@ -2,42 +2,12 @@
 
 from typing import Any
 
-from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
+from common.admin_tables import ReadOnlyAdmin
 from common.ids import parse_uuid
-
-_COUNTED_ROWS = 10_000
-
-
-class BoundedPaginator(Paginator):
-    """Counts up to ten thousand rows: an exact count of a ledger is a scan of it."""
-
-    @cached_property
-    def count(self) -> int:
-        queryset: Any = self.object_list
-        rows = queryset.order_by().values("pk")[:_COUNTED_ROWS]
-        return len(rows)
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    list_per_page = 25
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class SearchedByKey(ReadOnlyAdmin):

@@ -13,6 +13,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
+from accounts.services import audit
 from billing.admin.fields import CreditsFormField
 from billing.admin.tables import SearchedByKey
 from billing.models import MAX_AMOUNT, Bucket, Tier, Wallet
@@ -194,6 +195,9 @@ class WalletAdmin(SearchedByKey):
     )
     def refresh_allowances(self, request: HttpRequest, form: Any) -> HttpResponse:
         refresh = allowance.refresh_allowances()
+        audit.record_staff_action(
+            actor_id=user_id(request), action="refresh_allowances", details={"opened": refresh.opened}
+        )
         done = ngettext(
             "%(count)s wallet was opened for today.",
             "%(count)s wallets were opened for today.",

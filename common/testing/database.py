@@ -15,6 +15,10 @@ def start_server(data_dir: Path) -> postgres.Cluster:
     return postgres.ensure_running(data_dir)
 
 
+def stop_server(data_dir: Path) -> None:
+    postgres.stop(data_dir)
+
+
 def restart_server() -> None:
     """Stop the server as an operator would, in the middle of whatever runs, and start it again."""
     postgres.stop(settings.DATA_DIR)

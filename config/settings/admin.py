@@ -5,6 +5,8 @@ from typing import Any
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from config import env
+
 
 def _changelist(title: Any, icon: str, model: str) -> dict[str, Any]:
     app, _dot, name = model.partition(".")
@@ -110,7 +112,12 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _changelist(_("Outbox"), "outbox", "common.outboxmessage"),
-                    _changelist(_("Groups"), "badge", "auth.group"),
+                    *(
+                        [_changelist(_("Regular work"), "schedule", "django_celery_beat.periodictask")]
+                        if env.text("REDIS_URL")
+                        else []
+                    ),
+                    _changelist(_("Roles"), "badge", "auth.group"),
                 ],
             },
         ],

@@ -1,6 +1,7 @@
 """The test suite: the embedded database, nothing that waits, nothing that leaves the machine."""
 
 import os
+from pathlib import Path
 
 from common.logs import logging_config
 
@@ -11,6 +12,11 @@ for _name in list(os.environ):
         "_API_KEY"
     ):
         del os.environ[_name]
+
+# Tests that run side by side each have a server of their own, because one of them stops and starts it.
+if _worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    _folder = Path(os.environ.get("PARLOR_DATA_DIR") or Path(__file__).resolve().parents[2] / ".local")
+    os.environ["PARLOR_DATA_DIR"] = str(_folder / f"tests-{_worker}")
 
 from config.settings.base import *  # noqa: E402, F403
 from config.settings.base import DATABASES, STORAGES  # noqa: E402

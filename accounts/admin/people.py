@@ -7,13 +7,13 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -21,12 +21,12 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
-from accounts.models import ApiKey, DataExport, Erasure, StaffAction, TextMessage, User
-from accounts.services import api_keys, audit, emails, erasures, sessions
+from accounts.models import ApiKey, User
+from accounts.services import audit, emails, erasures, sessions
 from common.errors import DomainError
-from common.http import user_id
 from common.ids import parse_uuid
 
+_FACTS = ["id", "email", "phone", "is_active", "created_at", "last_login", "leaving_at"]
 _ROLES: list[str | list[str] | tuple[str, ...] | tuple[()]] = [
     "is_staff",
     "is_superuser",
@@ -34,7 +34,7 @@ _ROLES: list[str | list[str] | tuple[str, ...] | tuple[()]] = [
     "user_permissions",
 ]
 
-for _model in (EmailAddress, UserSession, Group, Authenticator, SocialAccount, SocialApp, SocialToken):
+for _model in (EmailAddress, UserSession, Authenticator, SocialAccount, SocialApp, SocialToken):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
@@ -80,6 +80,13 @@ class FactorInline(ReadOnlyInline):
     fields = ["type", "created_at", "last_used_at"]
 
 
+class ApiKeyInline(ReadOnlyInline):
+    model = ApiKey
+    verbose_name_plural = _("API keys")
+    fields = ["name", "prefix", "created_at", "last_used_at", "revoked_at"]
+    show_change_link = True
+
+
 class NewUserForm(UserCreationForm):
     class Meta:
         model = User
@@ -104,26 +111,25 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     ordering = ["-created_at", "-id"]
     list_per_page = 25
     show_full_result_count = False
-    readonly_fields = ["id", "email", "phone", "is_active", "created_at", "last_login", "leaving_at"]
+    readonly_fields = [
+        "id",
+        "email",
+        "phone",
+        "is_active",
+        "created_at",
+        "last_login",
+        "leaving_at",
+        "staff_log",
+    ]
     filter_horizontal = ["groups", "user_permissions"]
-    inlines = [EmailAddressInline, ProviderInline, FactorInline, DeviceInline]
+    inlines = [EmailAddressInline, ProviderInline, FactorInline, DeviceInline, ApiKeyInline]
     actions = None
+    records_values = False
     actions_detail = ["suspend", "reactivate", "end_sessions", "verify_email", "cancel_erasure"]
     fieldsets = [
         (
             None,
-            {
-                "fields": [
-                    "id",
-                    "email",
-                    "phone",
-                    "password",
-                    "is_active",
-                    "created_at",
-                    "last_login",
-                    "leaving_at",
-                ]
-            },
+            {"fields": [*_FACTS, "password", "staff_log"]},
         ),
         (
             _("Profile"),
@@ -136,6 +142,20 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     @display(description=_("user"), header=True)
     def identity(self, user: User) -> list[str]:
         return [user.display_name, str(user)]
+
+    @display(description=_("staff log"))
+    def staff_log(self, user: User) -> str:
+        url = reverse("admin:accounts_staffaction_changelist")
+        done_to = urlencode({"target_id__exact": str(user.pk)})
+        done_by = urlencode({"actor__id__exact": str(user.pk)})
+        return format_html(
+            '<a href="{0}?{1}">{2}</a> · <a href="{0}?{3}">{4}</a>',
+            url,
+            done_to,
+            _("what staff did here"),
+            done_by,
+            _("what this user did as staff"),
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         if obj is None:
@@ -155,20 +175,20 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         return super().get_search_results(request, queryset, search_term)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and _may_act_on(request, obj)
+        return super().has_change_permission(request, obj) and may_act_on(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Accounts are erased by their owners, with a time to think; never by a click here."""
         return False
 
     def has_suspend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("accounts.suspend_user") and _may_act_on(request, _find(object_id))
+        return request.user.has_perm("accounts.suspend_user") and may_act_on(request, _find(object_id))
 
     def has_end_sessions_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("accounts.end_sessions") and _may_act_on(request, _find(object_id))
+        return request.user.has_perm("accounts.end_sessions") and may_act_on(request, _find(object_id))
 
     def has_verify_email_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("accounts.verify_email") and _may_act_on(request, _find(object_id))
+        return request.user.has_perm("accounts.verify_email") and may_act_on(request, _find(object_id))
 
     @action(
         description=_("Suspend"),
@@ -223,12 +243,6 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        audit.record_staff_action(
-            actor_id=request.user.pk,
-            action="change_user" if change else "create_user",
-            target=obj,
-            details={"fields": form.changed_data},
-        )
         lost_role = {"is_staff", "is_superuser"} & set(form.changed_data)
         if change and lost_role:
             sessions.end_all_sessions(user_id=obj.pk)
@@ -253,141 +267,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         response = super().user_change_password(request, id, form_url)
         user = _find(id)
-        if request.method == "POST" and response.status_code == 302 and user is not None:
-            audit.record_staff_action(actor_id=request.user.pk, action="change_password", target=user)
-            if user.pk != request.user.pk:
-                sessions.end_all_sessions(user_id=user.pk)
+        is_changed = request.method == "POST" and response.status_code == 302
+        if is_changed and user is not None and user.pk != request.user.pk:
+            sessions.end_all_sessions(user_id=user.pk)
         return response
-
-
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    @transaction.atomic
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        before = _rights_in(form.instance)
-        super().save_related(request, form, formsets, change)
-        audit.record_staff_action(
-            actor_id=request.user.pk,
-            action="change_role" if change else "create_role",
-            target=form.instance,
-            details={"before": before, "after": _rights_in(form.instance)},
-        )
-
-
-@admin.register(StaffAction)
-class StaffActionAdmin(ModelAdmin):
-    list_display = ["created_at", "actor", "action", "target_type", "target_label", "reason"]
-    list_filter = ["action"]
-    search_fields = ["target_id", "target_label", "reason", "actor__email"]
-    list_select_related = ["actor"]
-    ordering = ["-created_at", "-id"]
-    list_per_page = 25
-    show_full_result_count = False
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: StaffAction | None = None) -> bool:
-        return False
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows to look at: what changes them are services."""
-
-    list_per_page = 25
-    show_full_result_count = False
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "user", "name", "prefix", "last_used_at", "revoked_at"]
-    search_fields = ["user__email", "name", "prefix"]
-    list_select_related = ["user"]
-    ordering = ["-created_at", "-id"]
-    actions_detail = ["revoke"]
-
-    def has_revoke_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        key_id = parse_uuid(object_id)
-        key = ApiKey.objects.filter(id=key_id).select_related("user").first() if key_id else None
-        owner = key.user if key else None
-        return request.user.has_perm("accounts.revoke_api_key") and _may_act_on(request, owner)
-
-    @action(
-        description=_("Revoke"),
-        icon="block",
-        variant=ActionVariant.DANGER,
-        permissions=["revoke"],
-        dialog=ask_reason(
-            _("Revoke this key?"), _("Programs that use it stop working at once."), _("Revoke")
-        ),
-    )
-    def revoke(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        url = reverse("admin:accounts_apikey_change", args=[object_id])
-        try:
-            api_keys.revoke_by_staff(
-                key_id=parse_uuid(object_id) or UUID(int=0),
-                actor_id=user_id(request),
-                reason=form.cleaned_data["reason"],
-            )
-        except DomainError as error:
-            return finish(request, url, error=error)
-        return finish(request, url, done=_("The key is revoked."))
-
-
-@admin.register(DataExport)
-class DataExportAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "user", "status", "progress", "size", "expires_at"]
-    list_filter = ["status"]
-    search_fields = ["user__email"]
-    list_select_related = ["user"]
-    ordering = ["-created_at", "-id"]
-
-
-@admin.register(Erasure)
-class ErasureAdmin(ReadOnlyAdmin):
-    list_display = ["requested_at", "user", "erase_at", "started_at", "done_at"]
-    search_fields = ["user__email", "user__id"]
-    list_select_related = ["user"]
-    ordering = ["-requested_at", "user_id"]
-
-
-@admin.register(TextMessage)
-class TextMessageAdmin(ModelAdmin):
-    list_display = ["created_at", "number", "country", "purpose", "state", "used_at", "address"]
-    list_filter = ["purpose", "state", "country"]
-    search_fields = ["number", "prefix", "address"]
-    ordering = ["-created_at", "-id"]
-    list_per_page = 25
-    show_full_result_count = False
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: TextMessage | None = None) -> bool:
-        return False
-
-
-def _rights_in(group: Group) -> list[str]:
-    names = group.permissions.values_list("content_type__app_label", "codename")
-    return sorted(f"{app}.{codename}" for app, codename in names)
 
 
 def _rights_of(user: User) -> set[str]:
@@ -396,7 +279,7 @@ def _rights_of(user: User) -> set[str]:
     return groups | {f"{app}.{codename}" for app, codename in own}
 
 
-def _may_act_on(request: HttpRequest, user: User | None) -> bool:
+def may_act_on(request: HttpRequest, user: User | None) -> bool:
     """Staff accounts are the superusers' business, or anybody with one right could take over them all."""
     return user is None or request.user.is_superuser or not (user.is_staff or user.is_superuser)
 
