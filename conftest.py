@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import TransactionTestCase
+from xdist.scheduler import LoadScopeScheduling
 
 from common.testing import database
 
@@ -20,12 +21,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--api-seed", type=int, default=20_261_120, help="other generated requests")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that watch clocks and whole processes take turns; the others run beside them."""
-    for item in items:
-        if item.get_closest_marker("processes") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("processes"))
+class InTurns(LoadScopeScheduling):
+    """Tests that watch clocks and whole processes run one after the other; the others run beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "processes" if nodeid.startswith(("tests/processes/", "tests/browser/")) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InTurns:
+    return InTurns(config, log)
 
 
 @pytest.fixture(scope="session")

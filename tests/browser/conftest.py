@@ -13,7 +13,6 @@ from tests.servers import Installation, WebProcess, installation
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser" in str(item.path):
