@@ -1,11 +1,17 @@
 """The document at `/api/v1/schema/`: free of warnings, and true to what clients were promised."""
 
+import json
+import re
+from functools import reduce
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+
+from accounts.headless_urls import urlpatterns
+from accounts.tests.test_headless_routes import routes as headless_routes
 
 PAGE = ["next", "previous", "results"]
 SESSION = [
@@ -152,12 +158,12 @@ def document() -> dict[str, Any]:
     return response.json()
 
 
-def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+def operations(document: dict[str, Any], under: str = "/api/") -> list[tuple[str, str, dict[str, Any]]]:
     return [
         (path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if method in WRITES | {"get"}
+        if method in WRITES | {"get"} and path.startswith(under)
     ]
 
 
@@ -171,6 +177,17 @@ def test_clients_find_the_fields_they_were_promised(name: str, document: dict[st
     assert list(document["components"]["schemas"][name]["properties"]) == FIELDS[name]
 
 
+def test_signing_in_is_described_beside_the_rest(document: dict[str, Any]) -> None:
+    described = {path for path, _method, _operation in operations(document, under="/_allauth/")}
+    routed = {route for route in headless_routes(urlpatterns) if "/v1/" in route}
+    assert {re.sub("(app|browser|{client})/v1", "v1", path) for path in described} == {
+        re.sub("(app|browser)/v1", "v1", route) for route in routed
+    }
+    text = json.dumps(document)
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):
+        assert reduce(lambda node, key: node[key], reference.split("/"), document), reference
+
+
 def test_what_only_an_owner_sees_may_be_missing(document: dict[str, Any]) -> None:
     assert set(document["components"]["schemas"]["Persona"]["required"]) == set(PERSONA)
 
@@ -181,12 +198,12 @@ def test_states_are_the_documented_ones(name: str, document: dict[str, Any]) -> 
 
 
 def test_every_operation_has_a_name_and_says_what_it_answers(document: dict[str, Any]) -> None:
-    found = operations(document)
+    found = operations(document, under="/")
     names = [operation["operationId"] for _path, _method, operation in found]
     assert len(set(names)) == len(names)
     without_success = [
         (path, method)
-        for path, method, operation in found
+        for path, method, operation in operations(document)
         if not any(code.startswith("2") for code in operation["responses"])
     ]
     assert without_success == []

@@ -435,6 +435,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.api.headless_schema.add_sign_in",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "FeedbackEnum": "chat.models.Message.Feedback",
         "PersonaRatingEnum": "personas.models.Persona.Rating",
