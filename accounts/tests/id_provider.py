@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography import x509
@@ -114,9 +114,22 @@ class _Handler(BaseHTTPRequestHandler):
     server: KeyServer
 
     def do_GET(self) -> None:
+        if self.path.startswith("/authorize?"):
+            self._consent()
+            return
         self.server.fetches += 1
         certificates = {name: certificate(name) for name in self.server.keys}
         self._answer(self.server.status, self.server.body or json.dumps(certificates).encode())
+
+    def _consent(self) -> None:
+        """The user agreed at once."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        self.send_response(302)
+        self.send_header(
+            "Location", f"{asked['redirect_uri']}?{urlencode({'code': 'c', 'state': asked['state']})}"
+        )
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -138,10 +151,26 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_key_server(settings: Any) -> Iterator[KeyServer]:
+def key_server() -> Iterator[KeyServer]:
     server = KeyServer()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def running_key_server(settings: Any) -> Iterator[KeyServer]:
+    with key_server() as server:
+        _point_to(server, settings)
+        yield server
+
+
+def _point_to(server: KeyServer, settings: Any) -> None:
     settings.GOOGLE_CLIENT_IDS = [GOOGLE_CLIENT, ANDROID_CLIENT]
     settings.GOOGLE_CERTS_URL = settings.FIREBASE_CERTS_URL = f"{server.url}/certs"
     settings.GOOGLE_TOKEN_URL = f"{server.url}/token"
@@ -152,9 +181,3 @@ def running_key_server(settings: Any) -> Iterator[KeyServer]:
         },
         "firebase": {"APPS": [{"client_id": PROJECT, "secret": ""}]},
     }
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

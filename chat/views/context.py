@@ -108,6 +108,8 @@ def _page_facts(request: HttpRequest, session: ChatSession, running: UUID | None
         "user": str(user_id(request)),
         "session": str(session.id),
         "running": str(running) if running else None,
+        "messageCount": session.message_count,
+        "lastMessageAt": session.last_message_at,
         "blank": str(_NO_ID),
         "maxCharacters": settings.CHAT_MAX_MESSAGE_CHARACTERS,
         "chats": reverse("chat:session-list"),

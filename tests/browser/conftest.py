@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from accounts.tests.id_provider import GOOGLE_CLIENT, KeyServer, key_server
 from tests.servers import Installation, WebProcess, installation
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -22,8 +23,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[Installation]:
-    with installation() as made:
+def google() -> Iterator[KeyServer]:
+    with key_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def house(google: KeyServer) -> Iterator[Installation]:
+    with installation(
+        GOOGLE_CLIENT_ID=GOOGLE_CLIENT,
+        GOOGLE_CLIENT_SECRET="google-secret",
+        GOOGLE_AUTHORIZE_URL=f"{google.url}/authorize",
+        GOOGLE_TOKEN_URL=f"{google.url}/token",
+        GOOGLE_CERTS_URL=f"{google.url}/certs",
+    ) as made:
         yield made
 
 
@@ -58,7 +71,8 @@ class Visit:
 
     def __init__(self, context: BrowserContext, server: WebProcess) -> None:
         self.context = context
-        self.server = server
+        self.base_url = server.url
+        self.friends: set[str] = set()  # other hosts somebody may be led to
         self.complaints: list[str] = []
         context.on("request", self._check_host)
         context.on("console", self._check_console)
@@ -70,14 +84,12 @@ class Visit:
         return page
 
     def url(self, path: str) -> str:
-        return f"{self.server.url}{path}"
+        return f"{self.base_url}{path}"
 
     def _check_host(self, request: Any) -> None:
         parts = urlsplit(request.url)
-        if (
-            parts.scheme in ("http", "https", "ws", "wss")
-            and parts.netloc != urlsplit(self.server.url).netloc
-        ):
+        ours = {urlsplit(self.base_url).netloc, *self.friends}
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc not in ours:
             self.complaints.append(f"foreign request: {request.url}")
 
     def _check_console(self, message: Any) -> None:

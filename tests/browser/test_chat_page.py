@@ -127,6 +127,14 @@ class Chat:
         self.house.sql("UPDATE chat_chatsession SET active_leaf_id = %s WHERE id = %s", message_id, self.id)
         self.last = message_id
 
+    def say_unheard(self, question: str, answer: str) -> None:
+        """An exchange no page is told of."""
+        self.say(str(uuid7()), "user", question)
+        self.say(str(uuid7()), "assistant", answer)
+        self.house.sql(
+            "UPDATE chat_chatsession SET message_count = 3, last_message_at = now() WHERE id = %s", self.id
+        )
+
     def open(self, tab: Page | None = None) -> Page:
         tab = tab or self.tab
         tab.goto(self.visit.url(f"/chat/{self.id}/"))
@@ -406,6 +414,7 @@ def test_escape_stops_and_the_reply_can_go_on(chat: Chat, provider: FakeProvider
     provider.default = Behaviour(text="and the end.")
     page.locator(".message-note button").click()
     expect(reply(page)).to_contain_text("and the end.")
+    expect(reply(page).locator(".tool-receipt")).to_have_count(1)
     expect(page.locator(".message-note")).to_have_count(0)
     assert chat.rows("assistant")[-1][2] == said + "and the end."
 
@@ -583,6 +592,32 @@ def test_words_sent_before_a_crash_are_sent_once_after_it(chat: Chat) -> None:
         page.reload()
         expect_whole(page, chat, SHORT)
     assert [row[2] for row in chat.rows("user")] == ["Did you get this?"]
+
+
+def test_a_reply_that_came_between_the_page_and_its_socket_is_shown(chat: Chat) -> None:
+    page = chat.open()
+    page.route_web_socket(
+        "**/ws/chat/**", lambda ws: (chat.say_unheard("And this?", SHORT), ws.connect_to_server())
+    )
+    page.reload()
+    expect(reply(page).locator("[data-words]")).to_contain_text("Of course")
+
+
+def test_a_page_made_while_a_reply_began_offers_to_stop_only_what_runs(chat: Chat) -> None:
+    """Its words were read before the reply, what runs after it; by now it is over."""
+    page = chat.tab
+    page.add_init_script(
+        """new MutationObserver((_, observer) => {
+          const stop = document.querySelector("[data-stop]");
+          if (!stop) return;
+          stop.hidden = false;
+          observer.disconnect();
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    chat.open()
+    expect_connected(page)
+    expect(page.locator("[data-send]")).to_be_visible()
+    expect(page.locator("[data-stop]")).to_be_hidden()
 
 
 def test_a_draft_stays_with_its_chat(chat: Chat, visit: Visit, house: Installation) -> None:

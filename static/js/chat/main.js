@@ -45,10 +45,11 @@ function created(message) {
   if (!thread.show(message)) reload();
 }
 
-/** The socket is there. What the page believes and what is true may differ after a pause. */
-async function ready({ running }) {
+/** The socket is there. What the page believes and what is true may differ after a pause, and a quick reply fits
+    between the making of the page and this. */
+async function ready({ running, session }) {
   stopFollowing();
-  const isStale = wasLive || thread.live.length !== running.length;
+  const isStale = wasLive || thread.live.length !== running.length || hasMoved(session);
   wasLive = true;
   if (isStale) await reload();
   for (const id of running) {
@@ -56,7 +57,13 @@ async function ready({ running }) {
     resume(id, replies.lastSeq(id));
   }
   for (const id of replies.running.keys()) if (!running.includes(id)) resume(id, replies.lastSeq(id));
+  composer.busy(Boolean(replies.current));
   sending.flush();
+}
+
+function hasMoved(session) {
+  const isLater = Date.parse(session.last_message_at) !== Date.parse(page.lastMessageAt);
+  return isLater || session.message_count !== page.messageCount;
 }
 
 /** Asks for the events of a reply after number `after`. */
