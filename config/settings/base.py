@@ -314,6 +314,7 @@ SOCIALACCOUNT_PROVIDERS = {
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "accounts.mfa_forms.AddKeyForm"}
 MFA_TOTP_ISSUER = "Parlor"
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Passkeys need HTTPS; browsers make an exception for this very machine.
@@ -552,7 +553,8 @@ CONTENT_SECURITY_POLICY = {
         "manifest-src": ["'self'"],
         "media-src": ["'self'", "blob:"],
         "worker-src": ["'self'"],
-        "form-action": ["'self'"],
+        # Browsers hold the redirect after a form to this too.
+        "form-action": ["'self'", *([env.origin(GOOGLE_AUTHORIZE_URL)] if GOOGLE_CLIENT_IDS else [])],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],
     }

@@ -787,6 +787,7 @@ def test_chats_are_renamed_pinned_archived_and_deleted_from_the_list(
 ) -> None:
     other = Chat(visit, house)
     page = chat.open()
+    page.bring_to_front()  # a tab behind another one draws once a second
     choose(page, chat, "Rename")
     page.keyboard.type("Tea at ten")
     page.keyboard.press("Enter")
