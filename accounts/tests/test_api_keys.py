@@ -57,7 +57,7 @@ def test_models_are_what_the_owner_may_talk_to() -> None:
     found = {model["id"] for model in ask(key).json()["data"]}
 
     assert found == {own.slug, listed.slug}
-    assert ask(key, "/v1/models/nobody").json()["error"]["code"] == "not_found"
+    assert ask(key, "/v1/models/nobody").json()["error"]["code"] == "model_not_found"
 
 
 def test_the_list_of_models_needs_the_same_queries_for_two_as_for_twenty(
@@ -92,8 +92,19 @@ def test_a_key_that_does_not_count_is_refused_in_the_shape_programs_know(end: st
     assert response.json()["error"].keys() == {"message", "type", "param", "code"}
     assert (response.json()["error"]["type"], response.json()["error"]["code"]) == (
         "authentication_error",
-        "not_authenticated",
+        "invalid_api_key",
     )
+
+
+@pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v1/models/a/b", "/v1/engines/"])
+def test_other_paths_say_so_in_the_shape_programs_know(path: str) -> None:
+    for answer in (ask("", path), Client().post(path, {}, content_type="application/json")):
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"], error["code"]) == (
+            404,
+            "invalid_request_error",
+            "unknown_url",
+        )
 
 
 def test_x28_a_key_opens_one_door_in_one_way() -> None:

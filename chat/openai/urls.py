@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from chat.openai import views
 
@@ -7,4 +7,5 @@ app_name = "openai"
 urlpatterns = [
     path("models", views.ModelListView.as_view(), name="model-list"),
     path("models/<slug:slug>", views.ModelDetailView.as_view(), name="model-detail"),
+    re_path("", views.UnknownView.as_view()),
 ]
