@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +102,13 @@ class Site:
         for process in (*self.webs, *self.runners):
             process.end()
         self.redis.stop()
+
+    def wait_until_quiet(self, seconds: float = 30) -> None:
+        """Until no reply is being made."""
+        deadline = time.monotonic() + seconds
+        while self.house.sql("SELECT 1 FROM chat_generation WHERE status IN ('queued', 'streaming')"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def charges(self, person: Person) -> list[int]:
         """What this person paid, reply by reply, in microcredits."""

@@ -14,8 +14,9 @@ import requests
 
 from ai.testing.fake_provider import Behaviour, FakeProvider
 from config.embedded import postgres
-from tests.processes.client import App, Heard, send_by_rest, send_by_socket, send_by_sse, talk
+from tests.processes.client import App, Heard, send_by_rest, send_by_socket, send_by_sse, stream, talk
 from tests.processes.conftest import STORY, Site, spoken
+from tests.processes.staff import Staff
 from tests.servers import Person, WebProcess
 
 pytestmark = pytest.mark.processes
@@ -355,3 +356,43 @@ def _children(pid: int) -> list[int]:
             return [int(child) for child in children.read().split()]
     except FileNotFoundError:
         return []
+
+
+@pytest.mark.parametrize("what", ["suspension", "role", "password", "sign-out"])
+async def test_x10_x26_open_lines_are_cut_within_two_seconds(
+    site: Site, provider: FakeProvider, person: Person, what: str
+) -> None:
+    """The socket and the stream hang on one process, the staff member on another."""
+    account = f"/admin/accounts/user/{person.id}"
+    staff = await asyncio.to_thread(Staff, site.second.url)
+    role = await asyncio.to_thread(staff.option, f"{account}/change/", "support")
+    reason = {"reason": "test", "_form_submitted": "on"}
+    new = {"password1": "another-passphrase", "password2": "another-passphrase", "usable_password": "true"}
+    acts = {
+        "suspension": lambda: staff.post(f"{account}/suspend/", reason),
+        "role": lambda: staff.change(f"{account}/change/", groups=[role]),
+        "password": lambda: staff.post(f"{account}/password/", new),
+        "sign-out": lambda: staff.post(f"{account}/end_sessions/", reason),
+    }
+    async with (
+        aiohttp.ClientSession(headers=person.headers) as http,
+        http.ws_connect(f"{site.first.url.replace('http', 'ws')}/ws/chat/{person.chats[0]}/") as socket,
+        contextlib.aclosing(stream(http, site.first.url, person.chats[1])) as events,
+    ):
+        ready = await socket.receive_json(timeout=20)
+        async for event in events:
+            if event["type"] == "generation.delta":
+                break
+        await asyncio.to_thread(acts[what])
+        async with asyncio.timeout(2):
+            closed = await socket.receive()
+            async for event in events:
+                assert event["type"] in ("generation.delta", "generation.stopped")
+        me = f"{site.first.url}/api/v1/me/"
+        async with http.get(me) as answer:
+            status = answer.status
+
+    assert ready["type"] == "session.ready"
+    assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 4401)
+    assert status == 401
+    await asyncio.to_thread(site.wait_until_quiet)
