@@ -1,10 +1,16 @@
 """The signed-in user's language and time zone for pages, and a strict door in front of the headless API."""
 
+import asyncio
+import re
+import secrets
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from io import BytesIO
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -22,6 +28,10 @@ from common.views import domain_error
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _ACTIVITY_SECONDS = 600
+_TELLING_PATHS = re.compile(
+    r"/_allauth/(app|browser)/v1/auth/(login|code/request|password/request)"
+    r"|/accounts/(login/|login/code/|login/phone/|password/reset/)"
+)
 # Answers to programs are in UTC whoever asks.
 _NOT_PAGES = ("/api/", "/_allauth/", "/v1/", "/health/", "/metrics")
 
@@ -110,3 +120,40 @@ class CodeAttemptMiddleware:
                 return self.get_response(request)
         except TryAgain as error:
             return domain_error(request, error)
+
+
+class EvenTimesMiddleware:
+    """Answers that must not tell who has an account take a round time, whatever work was behind them.
+
+    Known and unknown accounts differ by a few queries. The time is rounded up to the next step, and a random
+    part of a step is added, which hides how often the work crossed into the next one. In async no thread waits.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.method != "POST" or not _TELLING_PATHS.fullmatch(request.path):
+            return self.get_response(request)
+        started = time.monotonic()
+        if self.is_async:
+            return self._call_async(request, started)
+        response = self.get_response(request)
+        time.sleep(_time_left(started))
+        return response
+
+    async def _call_async(self, request: HttpRequest, started: float) -> HttpResponseBase:
+        response: HttpResponseBase = await self.get_response(request)
+        await asyncio.sleep(_time_left(started))
+        return response
+
+
+def _time_left(started: float) -> float:
+    step = settings.ACCOUNTS_ANSWER_STEP_SECONDS
+    return step - (time.monotonic() - started) % step + secrets.randbelow(1000) / 1000 * step if step else 0.0

@@ -38,7 +38,7 @@ def write_operations() -> dict[tuple[str, str], dict[str, Any]]:
     found = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            if method in ("post", "put", "patch"):
+            if method in ("post", "put", "patch") and path.startswith("/api/"):
                 address = "/".join(sample if part.startswith("{") else part for part in path.split("/"))
                 found[resolve(address).view_name, method.upper()] = _fields(document, operation)
     return found

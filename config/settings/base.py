@@ -78,6 +78,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "common.middleware.RequestContextMiddleware",
+    "accounts.middleware.EvenTimesMiddleware",
     "accounts.middleware.HeadlessBodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -261,6 +262,8 @@ ACCOUNT_RATE_LIMITS = {
     "verify_phone": None,
     "change_phone": "10/m/user",
 }
+# Sign-in answers take a whole number of these (and a random part of one), so that their time tells nothing.
+ACCOUNTS_ANSWER_STEP_SECONDS = env.seconds("ACCOUNTS_ANSWER_STEP_SECONDS", 0.1)
 ACCOUNTS_FAILED_LOGINS_PER_MINUTE = env.integer("ACCOUNTS_FAILED_LOGINS_PER_MINUTE", 1000, minimum=1)
 # Days somebody who deletes their account has to change their mind, and days an export of data is there.
 ACCOUNTS_ERASURE_DAYS = env.integer("ACCOUNTS_ERASURE_DAYS", 14)

@@ -24,6 +24,7 @@ from config.settings.base import DATABASES, STORAGES  # noqa: E402
 DEBUG = False
 SECRET_KEY = "test-only-secret-key-that-is-long-enough-for-hs256-signatures"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+ACCOUNTS_ANSWER_STEP_SECONDS = 0.0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MAILBOX_ENABLED = False
 # The tests of the admin are about what it does; the second factor at its door has tests of its own.

@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from accounts.tests.id_provider import GOOGLE_CLIENT, KeyServer, key_server
 from tests.servers import Installation, WebProcess, installation
 
+expect.set_options(timeout=15_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
