@@ -126,7 +126,7 @@ class EvenTimesMiddleware:
     """Answers that must not tell who has an account take a round time, whatever work was behind them.
 
     Known and unknown accounts differ by a few queries. The time is rounded up to the next step, and a random
-    part of a step is added, which hides how often the work crossed into the next one. In async no thread waits.
+    part of a step is added, which hides how often the work crossed into the next one. Async, no thread waits.
     """
 
     sync_capable = True

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any
 
-MEMORY_BYTES = 768 * 1024 * 1024
+MEMORY_BYTES = 640 * 1024 * 1024
 CPU_SECONDS = 20
 
-MAX_PIXELS = 40_000_000
+# Pictures are decoded whole, at up to 18 bytes a pixel; only JPEG can be read at a fraction of its size.
+MAX_PIXELS = 4096 * 4096
+MAX_JPEG_PIXELS = 50_000_000
 MAX_FRAMES = 200
-# All frames of a moving picture together, at the size they are kept in.
+# All frames of a moving picture together: as they come, and at the size they are kept in.
+MAX_DECODED_PIXELS = 200_000_000
 MAX_MOVING_PIXELS = 60_000_000
 CARD_SIZE = (480, 640)
 AVATAR_SIZE = (192, 192)
@@ -103,7 +106,9 @@ def _read_frames(data: bytes) -> tuple[list[Any], list[int]] | None:
         if count == 1:
             return None
         shown = _within(picture.copy(), (1024, 1024))
-        if count > MAX_FRAMES or count * shown.width * shown.height > MAX_MOVING_PIXELS:
+        if count > MAX_FRAMES or count * picture.width * picture.height > MAX_DECODED_PIXELS:
+            raise Refused("too_many_pixels")
+        if count * shown.width * shown.height > MAX_MOVING_PIXELS:
             raise Refused("too_many_pixels")
         frames, durations = [], []
         for frame in ImageSequence.Iterator(picture):
@@ -140,12 +145,12 @@ def _open(data: bytes) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     # Pillow's own guard beside ours: it warns from this size on and refuses from twice this size on.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
     try:
         picture = Image.open(BytesIO(data), formats=PICTURE_FORMATS)
     except UnidentifiedImageError as error:
         raise Refused("unsupported") from error
-    if picture.width * picture.height > MAX_PIXELS:
+    if picture.width * picture.height > (MAX_JPEG_PIXELS if picture.format == "JPEG" else MAX_PIXELS):
         raise Refused("too_many_pixels")
     return picture
 

@@ -24,8 +24,8 @@ class Portrait:
 def make_portrait(data: bytes) -> Portrait:
     """The sizes a portrait is shown in.
 
-    Raises PayloadTooLarge over 10 MB or 40 megapixels, UnsupportedMedia for anything but PNG, JPEG, WebP
-    and GIF (of which the first frame counts), Invalid for a picture that can't be decoded.
+    Raises PayloadTooLarge over 10 MB or 16 megapixels (JPEG: 50), UnsupportedMedia for anything but PNG,
+    JPEG, WebP and GIF (of which the first frame counts), Invalid for a picture that can't be decoded.
     """
     if len(data) > MAX_BYTES:
         raise PayloadTooLarge(_("A picture may have at most 10 MB."))

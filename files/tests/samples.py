@@ -77,3 +77,22 @@ def pdf(pages: int = 1, **encryption: str) -> bytes:
 
 
 HTML = b"<html><script>alert(1)</script></html>"
+
+
+def with_text(length: int) -> bytes:
+    """A PNG with so much text in it, packed."""
+    plain = picture()
+    text = b"zTXt" + b"Comment\x00\x00" + zlib.compress(b"A" * length, 9)
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    return plain[:33] + chunk + plain[33:]
+
+
+def pdf_with_index(length: int) -> bytes:
+    """A PDF whose table of objects is a packed stream of so many bytes."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1024 * 1024)) for _part in range(length // 1024 // 1024))
+    packed += packer.flush()
+    head = b"%PDF-1.5\n"
+    entries = b"/Type /XRef /Size 3 /W [1 2 1] /Root 1 0 R /Filter /FlateDecode"
+    index = b"2 0 obj\n<< %s /Length %d >>\nstream\n%s\nendstream\nendobj\n" % (entries, len(packed), packed)
+    return head + index + b"startxref\n%d\n%%%%EOF\n" % len(head)
