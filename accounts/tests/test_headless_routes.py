@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from accounts.headless_urls import urlpatterns
+from accounts.services import sessions
 from accounts.tests.factories import PASSWORD, make_user
 
 ODD_VALUES: list[Any] = [
@@ -107,3 +108,28 @@ def test_no_odd_header_crashes_a_route(route: str, db: None) -> None:
     ]
 
     assert max(statuses) < 500
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", [r for r in APP_ROUTES if "/account/" in r or r.endswith("/sessions")])
+@pytest.mark.parametrize("role", ["nobody", "suspended", "signed out"])
+def test_x57_what_belongs_to_an_account_is_closed_to_others(route: str, role: str) -> None:
+    headers = {}
+    if role != "nobody":
+        user = make_user()
+        body = json.dumps({"email": user.email, "password": PASSWORD})
+        login = Client().post("/_allauth/app/v1/auth/login", body, content_type="application/json")
+        tokens = login.json()["meta"]
+        headers = {
+            "X-Session-Token": tokens["session_token"],
+            "Authorization": f"Bearer {tokens['access_token']}",
+        }
+        if role == "suspended":
+            sessions.deactivate_user(user_id=user.pk, actor_id=None, reason="spam")
+        else:
+            sessions.end_all_sessions(user_id=user.pk)
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        answer = Client().generic(method, route, "{}", content_type="application/json", headers=headers)
+        # 409 of a step in signing up that nobody has begun.
+        assert answer.status_code in (401, 405, 409, 410), (method, answer.content)
+        assert not answer.json().get("meta", {}).get("is_authenticated")
