@@ -12,7 +12,7 @@ ENV PATH=/opt/parlor/bin:$PATH \
     DJANGO_SETTINGS_MODULE=config.settings.production \
     HOST=0.0.0.0 PORT=8000 \
     PARLOR_DATA_DIR=/data PARLOR_MEDIA_DIR=/data/media
-RUN useradd --system --uid 10001 --create-home parlor && install -d -o parlor /data/media
+RUN useradd --system --uid 10001 --create-home parlor && install -d -o parlor /data /data/media /data/private
 COPY --from=build /opt/parlor /opt/parlor
 WORKDIR /app
 COPY --chown=parlor . .

@@ -15,6 +15,7 @@ from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from allauth.core.internal.httpkit import clean_client_ip, is_headless_request
+from allauth.core.internal.ratelimit import truncate_ip
 from allauth.headless.internal.restkit.response import ErrorResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -48,6 +49,11 @@ class AccountAdapter(DefaultAccountAdapter):
         if len(email) > MAX_EMAIL_LENGTH:
             raise self.validation_error("invalid_login")
         return email
+
+    def set_password(self, user: User, password: str) -> None:
+        """Nothing but the password: hashing takes its time, in which staff may have suspended the user."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         try:
@@ -102,7 +108,8 @@ class AccountAdapter(DefaultAccountAdapter):
         self._text(phone, body, TextMessage.Purpose.NOTICE)
 
     def _text(self, phone: str, body: str, purpose: str) -> None:
-        texts.send_text(number=phone, body=body, purpose=purpose, address=self.get_client_ip(self.request))
+        home = _home_of(self.get_client_ip(self.request))
+        texts.send_text(number=phone, body=body, purpose=purpose, address=home)
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Whoever signed in a moment ago has proved enough; the others do it again, by what they have.
@@ -165,6 +172,16 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
             ways_in.clear_unproved(user=sociallogin.user, email=sociallogin._did_authenticate_by_email)
             verify_email_indirectly(request, sociallogin.user, sociallogin._did_authenticate_by_email)
 
+    def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[User, str] | None:
+        """The account of an address the provider proved; accounts that only claim it lose it."""
+        for address in sociallogin.email_addresses:
+            if not address.verified or not self.can_authenticate_by_email(sociallogin, address.email):
+                continue
+            ways_in.release(address.email)
+            if user := ways_in.find_by_address(address.email):
+                return user, address.email
+        return None
+
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         user: User = super().populate_user(request, sociallogin, data)
         user.display_name = _display_name(data.get("name"))
@@ -203,6 +220,11 @@ class UserSessionsAdapter(DefaultUserSessionsAdapter):
     def end_sessions(self, sessions_to_end: list[UserSession]) -> None:
         for device in sessions_to_end:
             sessions.end_session(user_id=device.user_id, session_key=device.session_key)
+
+
+def _home_of(address: str) -> str:
+    """An IPv6 line has a whole network of addresses; what is counted is the network."""
+    return str(truncate_ip(address))
 
 
 def _is_dispensable(thing: EmailAddress | Authenticator) -> bool:

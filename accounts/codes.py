@@ -25,7 +25,7 @@ _HEADLESS = (
 )
 _PAGES = (
     r"/accounts/(?:login/code/confirm|phone/verify|password/reset/confirm|"
-    r"2fa/authenticate|2fa/reauthenticate|reauthenticate)/"
+    r"2fa/authenticate|2fa/reauthenticate|reauthenticate|reauthenticate/code)/"
 )
 _PATHS = re.compile(f"(?:{_HEADLESS}|{_PAGES})")
 
@@ -67,6 +67,9 @@ def _lock_number(key: str) -> int:
 
 
 def _session_key(request: HttpRequest) -> str:
+    """The session the attempt is judged in: apps name it in a header, pages and browsers by cookie alone."""
+    if not request.path.startswith("/_allauth/app/"):
+        return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     offered = request.headers.get("X-Session-Token")
     if offered:
         return offered
@@ -77,4 +80,4 @@ def _session_key(request: HttpRequest) -> str:
             return authentication.identify_access_token(token)[1].session_key
         except NotAuthenticated:
             return ""
-    return request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return ""

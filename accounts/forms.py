@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.services import ways_in
 from common.errors import Invalid
 
 MAX_AVATAR_BYTES = 5 * 1024 * 1024
@@ -97,6 +98,13 @@ class LoginForm(account_forms.LoginForm):
         if self._wants_code:
             self.fields["password"].required = False
 
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean()
+        email = self.user_credentials().get("email") if self._wants_code and not self.errors else None
+        if email:
+            self.user = ways_in.find_by_address(email)
+        return cleaned
+
     @property
     def _wants_code(self) -> bool:
         return self.data.get("by") == "code"
@@ -107,6 +115,22 @@ class LoginForm(account_forms.LoginForm):
     def clean_login(self) -> str:
         login = str(super().clean_login())
         return get_adapter().clean_phone(login) if login.startswith("+") else login
+
+
+class RequestLoginCodeForm(account_forms.RequestLoginCodeForm):
+    def clean_email(self) -> str:
+        email = str(super().clean_email())
+        if email:
+            self._user = ways_in.find_by_address(email)
+        return email
+
+
+class ResetPasswordForm(account_forms.ResetPasswordForm):
+    def clean_email(self) -> str:
+        email = str(super().clean_email())
+        found = ways_in.find_by_address(email)
+        self.users = [found] if found else []
+        return email
 
 
 class PhoneForm(forms.Form):

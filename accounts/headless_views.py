@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from allauth.account.fields import PhoneField
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
+from allauth.decorators import rate_limit
 from allauth.headless.account import views
 from allauth.headless.account.inputs import (
     RequestLoginCodeInput,
@@ -22,11 +23,12 @@ from allauth.headless.socialaccount import views as social_views
 from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.decorators import method_decorator
 
 from accounts.adapters import AccountAdapter
 from accounts.authentication import signed_in_user
 from accounts.password_codes import PasswordCodeProcess
-from accounts.services import phone_numbers
+from accounts.services import phone_numbers, ways_in
 
 _KEY_OF_LINK = re.compile(r"[0-9A-Za-z_]+-.{20,}")
 
@@ -42,6 +44,12 @@ class LoginView(views.LoginView):
 
 
 class RequestCodeInput(RequestLoginCodeInput):
+    def clean_email(self) -> str:
+        email = str(super().clean_email())
+        if email:
+            self._user = ways_in.find_by_address(email)
+        return email
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if not self.errors and not (cleaned.get("email") or cleaned.get("phone")):
@@ -85,8 +93,12 @@ class RequestResetInput(RequestPasswordResetInput):
         self.fields["email"].required = False
 
     def clean_email(self) -> str:
-        email = self.cleaned_data["email"]
-        return str(super().clean_email()) if email else ""
+        if not self.cleaned_data["email"]:
+            return ""
+        email = str(super().clean_email())
+        found = ways_in.find_by_address(email)
+        self.users = [found] if found else []
+        return email
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -116,6 +128,7 @@ class ResetByCodeInput(ResetPasswordInput):
         return str(self._clean_key_code())
 
 
+@method_decorator(rate_limit(action="reset_password_from_key"), name="handle")
 class ResetPasswordView(views.ResetPasswordView):
     """`{key, password}`: the code of a reset this session asked for, else the key of a mailed link."""
 
@@ -125,6 +138,12 @@ class ResetPasswordView(views.ResetPasswordView):
         key = request.headers.get("X-Password-Reset-Key") or (self._parse_json(request) or {}).get("key")
         self.process = None if _is_key_of_link(key) else PasswordCodeProcess.resume(request)
         return super(views.ResetPasswordView, self).handle(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.process:
+            # First, because it takes away what a stranger may have put there, old password included.
+            self.process.confirm_code()
+        return super().post(request, *args, **kwargs)
 
     def get_input_class(self) -> type[inputs.Input] | None:
         if self.request.method == "POST" and self.process:

@@ -56,6 +56,9 @@ _PAIRS = Replace(Replace(_FOLDED, Value("rn"), Value("m")), Value("vv"), Value("
 _SKELETON = Replace(_PAIRS, Value("cl"), Value("d"))
 
 
+_SAVED_BY_NAME = {"id", "is_active", "session_epoch", "leaving_at", "handle_skeleton"}
+
+
 class UserManager(BaseUserManager["User"]):
     use_in_migrations = True
 
@@ -148,7 +151,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         self._normalise()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """A save of a whole row leaves out what its services change by name, perhaps at this moment."""
         self._normalise()
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = _SAVED_TOGETHER
         super().save(*args, **kwargs)
 
     def _normalise(self) -> None:
@@ -348,6 +354,9 @@ class StaffAction(UUIDModel):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target_label or self.target_id}"
+
+
+_SAVED_TOGETHER = {field.name for field in User._meta.concrete_fields} - _SAVED_BY_NAME
 
 
 def display_name(user: User) -> str:

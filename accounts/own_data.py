@@ -13,15 +13,18 @@ from django.db import transaction
 from django.db.models import Model, Q
 from django.utils.translation import gettext as _
 
-from accounts import profile
+from accounts import privacy, profile
 from accounts.models import ApiKey, DataExport, SocketTicket, StaffAction, TextMessage, TokenFamily, User
 from accounts.privacy import Fate, Part, Section, register
 from accounts.services import exports
+from common import jobs
+from common.models import IdempotentAnswer
 
 _PROFILE = [
     "id",
     "email",
     "phone",
+    "unverified_phone",
     "handle",
     "display_name",
     "pronouns",
@@ -44,6 +47,7 @@ _PLAN = {
     "account.EmailAddress": (Fate.DELETED, ""),
     "account.EmailConfirmation": (Fate.DELETED, ""),
     "admin.LogEntry": (Fate.DELETED, ""),
+    "common.IdempotentAnswer": (Fate.DELETED, ""),
     "mfa.Authenticator": (Fate.DELETED, ""),
     "socialaccount.SocialAccount": (Fate.DELETED, ""),
     "socialaccount.SocialToken": (Fate.DELETED, ""),
@@ -74,15 +78,16 @@ def _export(user_id: UUID) -> Iterator[Section]:
     keys = ApiKey.objects.filter(user=user).values(
         "name", "prefix", "created_at", "last_used_at", "revoked_at"
     )
-    texts = TextMessage.objects.filter(number=user.phone).values("number", "purpose", "created_at")
+    texts = TextMessage.objects.filter(number__in=privacy.numbers_of(user))
+    by_staff = StaffAction.objects.filter(target_type="accounts.user", target_id=str(user_id))
     yield Section("account/profile.json", User.objects.filter(id=user_id).values(*_PROFILE))
     yield Section("account/addresses.json", addresses)
     yield Section("account/linked_accounts.json", linked)
     yield Section("account/second_factors.json", factors)
     yield Section("account/devices.json", devices)
     yield Section("account/api_keys.json", keys)
-    if user.phone:
-        yield Section("account/texts.json", texts)
+    yield Section("account/texts.json", texts.values("number", "purpose", "created_at"))
+    yield Section("account/staff_actions.json", by_staff.values("action", "created_at"))
 
 
 @transaction.atomic
@@ -92,7 +97,7 @@ def _erase(user_id: UUID) -> None:
     exports.expire_exports([user_id])
     if user.avatar_key and (store := profile.avatar_store()):
         store.delete(user.avatar_key)
-    TextMessage.objects.filter(number__in=[user.phone or "", user.unverified_phone]).delete()
+    _delete_texts(privacy.numbers_of(user))
     _delete_rows(user)
     _empty(user)
     if address:
@@ -100,11 +105,17 @@ def _erase(user_id: UUID) -> None:
         EmailMessage(_("Your Parlor account is deleted"), body % {"name": name}, to=[address]).send()
 
 
+def _delete_texts(numbers: list[str]) -> None:
+    TextMessage.objects.filter(number__in=numbers).delete()
+    jobs.delete_messages("accounts.deliver_text", holding=[{"number": number} for number in numbers])
+
+
 def _delete_rows(user: User) -> None:
     about = Q(user=user) | Q(object_id=str(user.id), content_type__app_label="accounts")
     LogEntry.objects.filter(about).delete()
     for model in _OWN_ROWS:
         model._default_manager.filter(user=user).delete()
+    IdempotentAnswer.objects.filter(user_id=user.id).delete()
     StaffAction.objects.filter(target_type="accounts.user", target_id=str(user.id)).update(target_label="")
 
 
@@ -116,4 +127,5 @@ def _empty(user: User) -> None:
     user.display_name = _("Deleted account")
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
-    user.save()
+    emptied = {field.name for field in User._meta.concrete_fields} - {"id", "handle_skeleton"}
+    user.save(update_fields=emptied)

@@ -6,12 +6,11 @@ from allauth.account.adapter import get_adapter
 from allauth.account.forms import default_token_generator
 from allauth.account.internal.flows.password_reset_by_code import PasswordResetVerificationProcess
 from allauth.account.internal.flows.signup import send_unknown_account_mail
-from allauth.account.internal.userkit import filter_users_by_email
 from allauth.account.utils import user_pk_to_url_str
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
-from accounts.services import phone_numbers
+from accounts.services import phone_numbers, ways_in
 
 
 class PasswordCodeProcess(PasswordResetVerificationProcess):
@@ -49,6 +48,9 @@ class PasswordCodeProcess(PasswordResetVerificationProcess):
 
     def confirm_code(self) -> None:
         if self.state.get("email"):
+            if not self.state.get("code_confirmed"):
+                # Whoever proves the address now may not be who made the account.
+                ways_in.clear_unproved(user=self.user, email=self.state["email"])
             super().confirm_code()
             return
         self.state["code_confirmed"] = True
@@ -57,6 +59,8 @@ class PasswordCodeProcess(PasswordResetVerificationProcess):
 
     def finish(self) -> HttpResponse | None:
         self.state.setdefault("email", None)
+        # A number proves nothing about the account's address.
+        self.request.was_reset_by_text = bool(self.state.get("phone"))
         return super().finish()
 
 
@@ -70,5 +74,4 @@ def _tell_stranger(request: HttpRequest, email: str | None, phone: str | None) -
 def _find_user(email: str, phone: str) -> User | None:
     if phone:
         return get_adapter().get_user_by_phone(phone)
-    users: list[Any] = filter_users_by_email(email, is_active=True, prefer_verified=True, for_login=True)
-    return users[0] if users else None
+    return ways_in.find_by_address(email)

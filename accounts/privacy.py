@@ -10,11 +10,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.apps import apps
-from django.db.models import Model
+from django.db.models import Model, UUIDField
 
 from accounts.models import User
 
 Rows = Iterable[Mapping[str, object]]
+# Apps below this one can't have a foreign key to people, and keep the id in a plain field.
+PLAIN_LINKS = ("user_id", "owner_id", "actor_id")
 
 
 class Fate(StrEnum):
@@ -77,8 +79,15 @@ def linked_models() -> set[str]:
 
 
 def _points_to(model: type[Model], targets: set[type[Model]]) -> bool:
-    return any(
-        (field.many_to_one or field.one_to_one) and field.related_model in targets
-        for field in model._meta.get_fields()
-        if field.is_relation and field.concrete
+    fields = [field for field in model._meta.get_fields() if field.concrete]
+    by_key = any(
+        (field.many_to_one or field.one_to_one) and field.related_model in targets for field in fields
     )
+    return by_key or any(isinstance(field, UUIDField) and field.name in PLAIN_LINKS for field in fields)
+
+
+def numbers_of(user: User) -> list[str]:
+    """The user's numbers. One they only claim is not theirs once somebody else has proved it."""
+    claimed = user.unverified_phone
+    is_others = User.objects.filter(phone=claimed).exclude(id=user.id).exists() if claimed else False
+    return [number for number in (user.phone, "" if is_others else claimed) if number]

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 
 from accounts.authentication import signed_in_user
 from accounts.models import User
+from accounts.services import texts
 
 _SESSION_KEY = "accounts_reauthentication"
 
@@ -56,6 +57,8 @@ class ReauthenticationProcess(AbstractCodeVerificationProcess):
             self.record_invalid_attempt()
             return False
         self.abort()
+        if phone := self.state.get("phone"):
+            texts.note_code_used(number=phone)
         record_authentication(self.request, self.user, method="code", reauthenticated=True)
         return True
 

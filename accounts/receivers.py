@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account import signals as allauth_signals
+from allauth.account.internal.flows.email_verification import verify_email_indirectly
 from allauth.account.models import EmailAddress
 from allauth.core.internal.httpkit import is_headless_request
 from allauth.headless.constants import Client
@@ -53,6 +54,18 @@ def end_every_session(user: User, **kwargs: Any) -> None:
     sessions.end_all_sessions(user_id=user.pk)
 
 
+@receiver(allauth_signals.password_reset)
+def take_over_by_reset(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """A link came back from the address an account nobody had proved was made with: it proves both."""
+    if user.email and not ways_in.has_proved_address(user) and not _came_by_text(request):
+        ways_in.clear_unproved(user=user, email=user.email, keep_password=True)
+        verify_email_indirectly(request, user, user.email)
+
+
+def _came_by_text(request: HttpRequest) -> bool:
+    return bool(getattr(request, "was_reset_by_text", False))
+
+
 @receiver(allauth_signals.authentication_step_completed)
 def take_over_unproved_account(user: User, method: str, email: str | None = None, **kwargs: Any) -> None:
     """A code came back from an address nobody had proved: whoever made the account may be a stranger."""
@@ -67,7 +80,8 @@ def keep_a_way_in(instance: Any, origin: Any, **kwargs: Any) -> None:
     """Nobody locks themselves out, whichever face the wish comes by, and not by two wishes at once either."""
     way = ways_in.way_of(instance)
     leaves_altogether = getattr(origin, "model", type(origin)) is User
-    if way is None or leaves_altogether or not instance.user_id:
+    may_leave_none = leaves_altogether or getattr(origin, "may_leave_none", False)
+    if way is None or may_leave_none or not instance.user_id:
         return
     user = ways_in.lock(instance.user)
     if user.is_active and way in ways_in.list_ways_in(user):

@@ -41,8 +41,8 @@ def make_access_token(user: User, family: TokenFamily) -> str:
     )
 
 
-def make_refresh_token(family: TokenFamily) -> str:
-    return _encode("refresh", family.user_id, family, family.current, family.expires_at)
+def make_refresh_token(user: User, family: TokenFamily) -> str:
+    return _encode("refresh", user.id, family, family.current, family.expires_at, auth=fingerprint(user))
 
 
 def read_token(token: str, use: str) -> Claims:

@@ -5,6 +5,7 @@ from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
 from allauth.account.internal.flows.reauthentication import resume_request
 from allauth.account.utils import get_next_redirect_url
+from allauth.core import ratelimit
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.providers.base import Provider
 from django.conf import settings
@@ -68,6 +69,10 @@ def _with_next(request: HttpRequest, name: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def reauthenticate_by_code(request: HttpRequest) -> HttpResponse:
     """Step-up for accounts without password: a code is sent, and entering it resumes what was begun."""
+    if request.method == "POST" and not ratelimit.consume(
+        request, action="reauthenticate", user=request.user
+    ):
+        raise RateLimited(_("Too many attempts. Wait a little."), retry_after=60)
     process = ReauthenticationProcess.resume(request)
     error = ""
     if request.method == "POST" and "code" in request.POST and process is not None:
@@ -203,17 +208,18 @@ def api_key_create(request: HttpRequest) -> HttpResponse:
         made = api_keys.create_api_key(user_id=signed_in_user(request).id, name=request.POST.get("name", ""))
     except DomainError as error:
         messages.error(request, str(error.detail))
-        return redirect("accounts:api-keys")
+        return _api_keys_page(request, status=422)
     return _api_keys_page(request, new_key=made.text)
 
 
-def _api_keys_page(request: HttpRequest, *, new_key: str = "") -> HttpResponse:
+def _api_keys_page(request: HttpRequest, *, new_key: str = "", status: int = 200) -> HttpResponse:
     context = {
         "keys": selectors.list_api_keys(signed_in_user(request).id),
         "new_key": new_key,
+        "name": "" if new_key else request.POST.get("name", ""),
         "base_url": f"{settings.PUBLIC_URL}/v1",
     }
-    response = render(request, "accounts/api_keys.html", context)
+    response = render(request, "accounts/api_keys.html", context, status=status)
     response["Cache-Control"] = "private, no-store"
     return response
 

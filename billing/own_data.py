@@ -16,6 +16,33 @@ _PLAN = {
     ),
     "billing.LedgerEntry": (Fate.KEPT, "part of the ledger"),
 }
+# Without who of the staff did it and what they noted.
+_MOVEMENT = (
+    "id",
+    "number",
+    "created_at",
+    "kind",
+    "amount",
+    "balance_after",
+    "reference",
+    "description",
+    "details",
+)
+_HOLD = (
+    "id",
+    "reference",
+    "state",
+    "daily",
+    "bonus",
+    "purchased",
+    "day",
+    "captured",
+    "written_off",
+    "counts_message",
+    "created_at",
+    "expires_at",
+    "resolved_at",
+)
 
 
 def register_part() -> None:
@@ -26,8 +53,8 @@ def _export(user_id: UUID) -> Iterator[Section]:
     movements = LedgerTransaction.objects.filter(wallet_id=user_id).order_by("number")
     holds = Hold.objects.filter(wallet_id=user_id).order_by("id")
     yield Section("credits/wallet.json", Wallet.objects.filter(pk=user_id).values())
-    yield Section("credits/transactions.json", movements.values().iterator(2000))
-    yield Section("credits/holds.json", holds.values().iterator(2000))
+    yield Section("credits/transactions.json", movements.values(*_MOVEMENT).iterator(2000))
+    yield Section("credits/holds.json", holds.values(*_HOLD).iterator(2000))
 
 
 def _erase(user_id: UUID) -> None:

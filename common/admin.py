@@ -56,6 +56,9 @@ class PeriodicTaskAdmin(ModelAdmin):
 class OutboxMessageAdmin(ReadOnlyAdmin):
     list_display = ("task", "state", "attempts", "available_at", "created_at")
     list_filter = ("state", "task")
+    # Without the arguments: they hold addresses, and mails with codes in them.
+    fields = ("task", "key", "state", "attempts", "available_at", "created_at", "last_error")
+    readonly_fields = ("created_at",)
     actions = ("retry_failed",)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:

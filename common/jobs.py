@@ -4,13 +4,17 @@ A lost hand-over only makes the work late: the sweep finds every row whose time 
 twice and must be harmless then.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import current_app
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerUnavailable
 
@@ -21,6 +25,7 @@ logger = structlog.get_logger("parlor.jobs")
 _LEASE = timedelta(minutes=12)
 _MAX_ATTEMPTS = 12
 _KEEP_DONE = timedelta(days=7)
+_KEEP_FAILED = timedelta(days=30)
 
 
 def enqueue(task: str, *, key: str | None = None, **kwargs: Any) -> None:
@@ -57,10 +62,19 @@ def run_due_messages(limit: int = 100) -> int:
 
 
 def delete_old_messages() -> int:
-    done = OutboxMessage.objects.filter(
-        state=OutboxMessage.State.DONE, created_at__lt=timezone.now() - _KEEP_DONE
-    )
-    return done.delete()[0]
+    """Forget what was done, and what failed for good: its arguments may hold addresses and whole mails."""
+    now = timezone.now()
+    done = Q(state=OutboxMessage.State.DONE, created_at__lt=now - _KEEP_DONE)
+    failed = Q(state=OutboxMessage.State.FAILED, created_at__lt=now - _KEEP_FAILED)
+    return OutboxMessage.objects.filter(done | failed).delete()[0]
+
+
+def delete_messages(task: str, *, holding: Iterable[dict[str, Any]]) -> int:
+    """Forget promises of `task` whose arguments hold one of these pieces of JSON, for people who leave."""
+    pieces = [Q(kwargs__contains=piece) for piece in holding]
+    if not pieces:
+        return 0
+    return OutboxMessage.objects.filter(reduce(or_, pieces), task=task).delete()[0]
 
 
 def _claim(condition: str, parameters: list[Any], *, limit: int) -> list[OutboxMessage]:

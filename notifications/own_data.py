@@ -1,11 +1,13 @@
-"""The development mailbox is the only place here that knows people, by their address or number."""
+"""Mails on their way and the development mailbox know people by their address or number."""
 
 from collections.abc import Iterator
 from uuid import UUID
 
+from accounts import privacy
 from accounts.models import User
 from accounts.privacy import Part, Section, register
 from accounts.selectors import list_addresses
+from common import jobs
 from notifications.models import MailboxMessage
 
 
@@ -19,10 +21,13 @@ def _export(user_id: UUID) -> Iterator[Section]:
 
 
 def _erase(user_id: UUID) -> None:
-    MailboxMessage.objects.filter(to__in=_names(user_id)).delete()
+    names = _names(user_id)
+    MailboxMessage.objects.filter(to__in=names).delete()
+    received = [{field: [name]} for name in names for field in ("to", "cc", "bcc")]
+    jobs.delete_messages("notifications.deliver_email", holding=[{"message": mail} for mail in received])
 
 
 def _names(user_id: UUID) -> list[str]:
     user = User.objects.get(id=user_id)
     addresses = list_addresses(user_id).values_list("email", flat=True)
-    return [name for name in (user.email, user.phone, *addresses) if name]
+    return [name for name in (user.email, *privacy.numbers_of(user), *addresses) if name]

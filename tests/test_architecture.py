@@ -148,6 +148,22 @@ def test_commands_of_compose_and_image_exist(compose: dict) -> None:
     assert 'CMD ["python", "-m", "config.serve"]' in (ROOT / "Dockerfile").read_text()
 
 
+def test_the_image_makes_every_folder_the_settings_write_to(compose: dict) -> None:
+    base = (ROOT / "config/settings/base.py").read_text()
+    image = (ROOT / "Dockerfile").read_text()
+    folders = {"/data", *(f"/data/{name}" for name in re.findall(r'DATA_DIR / "(\w+)"', base))}
+    made = re.search(r"install -d -o parlor ((?:/[\w/]+ ?)+)$", image, re.MULTILINE)
+
+    assert folders == {"/data", "/data/media", "/data/private"}
+    assert made
+    assert set(made[1].split()) == folders
+    # A volume takes over what the image has in its place, owners too, as long as it is empty.
+    assert image.index("install -d") < image.index("USER parlor") < image.index("VOLUME /data")
+    for name in ("web", "runner", "worker", "beat"):
+        assert compose["services"][name]["environment"]["PARLOR_DATA_DIR"] == "/data"
+        assert "media:/data" in compose["services"][name]["volumes"]
+
+
 def test_requirements_are_hashed_and_name_no_registry() -> None:
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()

@@ -3,7 +3,7 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from io import BytesIO
@@ -19,26 +19,32 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core import mail
-from django.core.files.storage import storages
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import privacy
 from accounts.checks import every_link_to_people_has_a_plan
-from accounts.models import DataExport, Erasure, SocketTicket, StaffAction, TextMessage, User
+from accounts.models import ApiKey, DataExport, Erasure, SocketTicket, StaffAction, TextMessage, User
 from accounts.services import audit, erasures, exports, tickets
 from accounts.tests.factories import PASSWORD, make_user
 from ai.models import ModelCall
+from billing.services import adjustments, holds
 from billing.services.checks import check_ledger
 from billing.services.grants import grant_credits
 from chat.models import ChatSession, Message
 from chat.services import messages, sessions
+from common.errors import NotFound
+from common.models import IdempotentAnswer, OutboxMessage
 from common.testing.clients import make_api_client
 from files.services import direct, uploads
 from files.tests import samples
 from notifications.models import MailboxMessage
+from notifications.services import email as mails
 from personas.models import Persona, PersonaActivity
 from personas.services import marks
 from personas.tests.factories import make_persona
@@ -65,6 +71,7 @@ def make_somebody() -> User:
     user.user_permissions.add(Permission.objects.all()[0])
     _identity_rows(user, client.session.session_key or "")
     _work_of(user)
+    _traces_of(user)
     return user
 
 
@@ -106,6 +113,27 @@ def _work_of(user: User) -> None:
         owner_id=user.id, category="chat_attachment", name="canary-file.txt", data=WORDS.encode()
     )
     direct.begin_upload(owner_id=user.id, category="chat_attachment", name="canary-file.txt", size=10)
+
+
+def _traces_of(user: User) -> None:
+    """What is left by work under way, work that failed, and by staff."""
+    message = mail.EmailMultiAlternatives(f"Hello {NAME}", WORDS, to=[EMAIL])
+    undelivered("notifications.deliver_email", message=mails.pack(message))
+    undelivered("accounts.deliver_text", message_id="", number=PHONE, body=WORDS)
+    IdempotentAnswer.objects.create(user_id=user.id, key="1", status=201, body={"name": WORDS})
+    for target in (Persona.objects.get(owner=user), ApiKey.objects.get(user=user)):
+        audit.record_staff_action(actor_id=None, action="look_at", target=target, reason="test")
+    export_under_way(user)
+
+
+def undelivered(task: str, **kwargs: Any) -> OutboxMessage:
+    return OutboxMessage.objects.create(task=task, kwargs=kwargs, state=OutboxMessage.State.FAILED)
+
+
+def export_under_way(user: User) -> DataExport:
+    """As a worker that was killed leaves it."""
+    key = storages["private"].save("exports/half.zip", ContentFile(b"half"))
+    return DataExport.objects.create(user=user, status=DataExport.Status.RUNNING, key=key)
 
 
 def texts_of_the_database() -> Iterator[tuple[str, str]]:
@@ -190,9 +218,66 @@ def _rows_of(label: str, user: User) -> bool:
     names = [
         field.name
         for field in model._meta.get_fields()
-        if field.is_relation and field.concrete and field.related_model is User
+        if field.concrete and (field.related_model is User or field.name in privacy.PLAIN_LINKS)
     ]
-    return any(model._default_manager.filter(**{name: user}).exists() for name in names)
+    return any(model._default_manager.filter(**{name: user.pk}).exists() for name in names)
+
+
+def test_an_erasure_leaves_the_mails_and_answers_of_others() -> None:
+    user, other = make_somebody(), make_user("other@example.com")
+    message = mail.EmailMultiAlternatives("Hello", WORDS, to=["other@example.com"])
+    theirs = undelivered("notifications.deliver_email", message=mails.pack(message))
+    IdempotentAnswer.objects.create(user_id=other.id, key="1")
+
+    erase(user)
+
+    assert list(OutboxMessage.objects.filter(state="failed")) == [theirs]
+    assert IdempotentAnswer.objects.get().user_id == other.id
+
+
+def test_a_number_somebody_only_claims_stays_with_whoever_proved_it() -> None:
+    claimed = make_user(unverified_phone=PHONE)
+    TextMessage.objects.create(number=PHONE, prefix=PHONE[:8], country="FI", purpose="code")
+
+    assert len(exported(claimed, "accounts")["account/texts.json"]) == 1
+    make_user(phone=PHONE)
+    assert exported(claimed, "accounts")["account/texts.json"] == []
+    erase(claimed)
+    assert TextMessage.objects.filter(number=PHONE).exists()
+
+
+def exported(user: User, app: str) -> dict[str, list[Any]]:
+    return {section.path: list(section.rows or ()) for section in privacy._parts[app].export(user.id)}
+
+
+def test_an_export_says_what_staff_did_and_neither_who_nor_why() -> None:
+    user, staff = make_user(unverified_phone=PHONE), make_user(superuser=True)
+    audit.record_staff_action(actor_id=staff.id, action="suspend_user", target=user, reason="why-canary")
+    adjustments.adjust_credits(
+        user_id=user.id, amount=1_000_000, reason="why-canary", actor_id=staff.id, token="1"
+    )
+    held = holds.reserve_credits(user_id=user.id, amount=1, reference="test", key="1")
+    holds.release_hold(hold_id=held.hold_id, reason="why-canary")
+
+    account, credits = exported(user, "accounts"), exported(user, "billing")
+
+    assert [row["action"] for row in account["account/staff_actions.json"]] == ["suspend_user"]
+    assert account["account/profile.json"][0]["unverified_phone"] == PHONE
+    assert len(credits["credits/holds.json"]) == 1
+    assert "adjustment" in [row["kind"] for row in credits["credits/transactions.json"]]
+    for words in ("why-canary", str(staff.id)):
+        assert words not in f"{account}{credits}"
+
+
+def test_the_admin_shows_failed_work_without_its_arguments() -> None:
+    message = undelivered("accounts.deliver_text", number=PHONE, body=WORDS)
+    client = Client()
+    client.force_login(make_user(superuser=True))
+
+    page = client.get(reverse("admin:common_outboxmessage_change", args=[message.pk])).content.decode()
+
+    assert "accounts.deliver_text" in page
+    assert (PHONE in page, PHONE[1:] in page, WORDS in page) == (False, False, False)
 
 
 def test_a_persona_others_talked_with_stays_as_an_empty_shell_in_their_chats() -> None:
@@ -437,6 +522,106 @@ def test_an_export_that_fails_says_so_and_can_be_asked_for_again(monkeypatch: py
     assert (failed["status"], failed["url"]) == ("failed", None)
     assert ready["status"] == "ready"
     assert len(stored()) == 1
+
+
+def while_exporting(monkeypatch: pytest.MonkeyPatch, happening: Callable[[User], object]) -> None:
+    """Have something happen, once, in the middle of the next export."""
+    part = privacy._parts["chat"]
+
+    def export(user_id: Any) -> Iterator[privacy.Section]:
+        monkeypatch.setitem(privacy._parts, "chat", part)
+        yield from part.export(user_id)
+        happening(User.objects.get(id=user_id))
+
+    monkeypatch.setitem(privacy._parts, "chat", privacy.Part("chat", export, part.erase, part.plan))
+
+
+def test_an_erasure_in_the_middle_of_an_export_leaves_no_zip_and_no_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = make_user(EMAIL)
+    while_exporting(monkeypatch, erase)
+
+    exports.request_export(user_id=user.id)
+
+    assert (stored(), DataExport.objects.count()) == ([], 0)
+    assert [message.subject for message in mail.outbox] == ["Your Parlor account is deleted"]
+
+
+def test_an_export_whose_user_is_suspended_meanwhile_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = make_user(EMAIL)
+    while_exporting(monkeypatch, lambda user: User.objects.filter(id=user.id).update(is_active=False))
+
+    export = exports.request_export(user_id=user.id)
+
+    export.refresh_from_db()
+    assert (stored(), export.status, export.key, mail.outbox) == ([], "failed", "", [])
+
+
+def test_a_closed_account_gets_no_export() -> None:
+    user = make_user(EMAIL, is_active=False)
+    promised = DataExport.objects.create(user=user)
+    exports.make_export(export_id=promised.id)
+    promised.delete()
+
+    with pytest.raises(NotFound):
+        exports.request_export(user_id=user.id)
+    assert (stored(), mail.outbox, DataExport.objects.count()) == ([], [], 0)
+
+
+def test_of_two_runs_of_one_export_the_later_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = DataExport.objects.create(user=make_user(EMAIL))
+    while_exporting(monkeypatch, lambda user: exports.make_export(export_id=export.id))
+
+    exports.make_export(export_id=export.id)
+
+    export.refresh_from_db()
+    assert (export.status, stored(), len(mail.outbox)) == ("ready", [export.key], 1)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit()])
+def test_a_write_that_stops_half_way_leaves_no_half_zip(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    export = DataExport.objects.create(user=make_user(EMAIL))
+    whole = InMemoryStorage._save
+    known = []
+
+    def half(store: InMemoryStorage, name: str, content: Any) -> str:
+        known.append(DataExport.objects.filter(key=name).exists())
+        whole(store, name, ContentFile(content.read(100)))
+        raise error
+
+    monkeypatch.setattr(InMemoryStorage, "_save", half)
+    with pytest.raises(type(error)):
+        exports.make_export(export_id=export.id)
+
+    export.refresh_from_db()
+    assert (stored(), export.status, export.key, mail.outbox) == ([], "failed", "", [])
+    assert known == [True], "a key is in the row before there are bytes"
+
+
+def test_the_next_run_clears_up_after_one_that_was_killed() -> None:
+    export = export_under_way(make_user())
+
+    exports.make_export(export_id=export.id)
+
+    export.refresh_from_db()
+    assert (export.status, stored()) == ("ready", [export.key])
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "expired"])
+def test_what_was_never_finished_is_given_up_after_a_day_with_its_bytes(status: str) -> None:
+    export_under_way(make_user())
+    DataExport.objects.update(status=status, created_at=timezone.now() - timedelta(days=1, seconds=1))
+
+    count = exports.expire_exports()
+
+    export = DataExport.objects.get()
+    assert (count, stored(), export.key) == (1, [], "")
+    assert export.status == ("expired" if status == "expired" else "failed")
 
 
 def test_the_page_shows_how_far_it_is_and_where_to_fetch_it() -> None:

@@ -268,8 +268,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         response = super().user_change_password(request, id, form_url)
         user = _find(id)
         is_changed = request.method == "POST" and response.status_code == 302
-        if is_changed and user is not None and user.pk != request.user.pk:
-            sessions.end_all_sessions(user_id=user.pk)
+        if is_changed and user is not None:
+            own = (request.session.session_key or "") if user.pk == request.user.pk else ""
+            sessions.end_other_sessions(user_id=user.pk, session_key=own)
         return response
 
 

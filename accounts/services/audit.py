@@ -42,5 +42,8 @@ def required_reason(reason: str) -> str:
 
 
 def _label(target: Model) -> str:
-    # Addresses do not belong into a log that is never erased.
-    return target.display_name if isinstance(target, User) else str(target)[:200]
+    # This log is never erased: no addresses, and none of the names people give to what is theirs.
+    if isinstance(target, User):
+        return target.display_name
+    is_somebodys = hasattr(target, "owner_id") or hasattr(target, "user_id")
+    return "" if is_somebodys else str(target)[:200]

@@ -15,6 +15,7 @@ from django.core.files.base import File
 from django.core.files.storage import storages
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -26,6 +27,7 @@ from common.jobs import enqueue
 
 logger = structlog.get_logger("parlor.privacy")
 _OPEN = (DataExport.Status.QUEUED, DataExport.Status.RUNNING)
+_DONE_WITH = (DataExport.Status.FAILED, DataExport.Status.EXPIRED)
 _SALT = "accounts.exports"
 _LINK_SECONDS = 300
 _README = _(
@@ -38,7 +40,7 @@ _README = _(
 def request_export(*, user_id: UUID) -> DataExport:
     """Have an export made; while one is on its way, that one is the answer.
 
-    Raises RateLimited (with `retry_after`, seconds) after too many in one day.
+    Raises RateLimited (with `retry_after`, seconds) after too many in one day, NotFound for a closed account.
     """
     running = DataExport.objects.filter(user_id=user_id, status__in=_OPEN).first()
     if running is not None:
@@ -48,6 +50,8 @@ def request_export(*, user_id: UUID) -> DataExport:
         raise RateLimited(_("You had your exports for today."), retry_after=86_400)
     try:
         with transaction.atomic():
+            if _lock_active_user(user_id) is None:
+                raise NotFound
             export = DataExport.objects.create(user_id=user_id)
             enqueue("accounts.make_export", export_id=str(export.id))
     except IntegrityError:
@@ -58,25 +62,65 @@ def request_export(*, user_id: UUID) -> DataExport:
 
 def make_export(*, export_id: UUID) -> None:
     """Write the ZIP; the memory it takes does not depend on how much there is. For the task."""
-    claimed = DataExport.objects.filter(id=export_id, status__in=_OPEN)
-    if not claimed.update(status=DataExport.Status.RUNNING, progress=0):
+    export = _claim(export_id)
+    if export is None:
         return
-    export = DataExport.objects.select_related("user").get(id=export_id)
+    is_ready = False
     try:
-        with tempfile.TemporaryFile() as file:
-            write_zip(file, export.user_id, lambda percent: _note_progress(export_id, percent))
-            size = file.tell()
-            file.seek(0)
-            key = storages["private"].save(f"exports/{uuid7().hex}.zip", File(file))
-    except Exception:
-        DataExport.objects.filter(id=export_id).update(status=DataExport.Status.FAILED)
-        raise
-    expires_at = timezone.now() + timedelta(days=settings.ACCOUNTS_EXPORT_DAYS)
+        size = _save_zip(export)
+        is_ready = _publish(export, size)
+    finally:
+        if not is_ready:
+            _discard(export)
+
+
+def _claim(export_id: UUID) -> DataExport | None:
+    """The export with a key for its ZIP, in the row before there are bytes; else a crash would hide them."""
+    owner_id = DataExport.objects.filter(id=export_id).values_list("user_id", flat=True).first()
     with transaction.atomic():
-        DataExport.objects.filter(id=export_id).update(
-            status=DataExport.Status.READY, progress=100, key=key, size=size, expires_at=expires_at
-        )
-        _tell(export.user)
+        user = _lock_active_user(owner_id) if owner_id else None
+        export = DataExport.objects.filter(id=export_id, user=user, status__in=_OPEN).first()
+        if user is None or export is None:
+            return None
+        abandoned = export.key
+        export.status, export.progress = DataExport.Status.RUNNING, 0
+        export.key = f"exports/{uuid7().hex}.zip"
+        export.save(update_fields=["status", "progress", "key"])
+    if abandoned:
+        storages["private"].delete(abandoned)
+    return export
+
+
+def _save_zip(export: DataExport) -> int:
+    with tempfile.TemporaryFile() as file:
+        write_zip(file, export.user_id, lambda percent: _note_progress(export.id, percent))
+        size = file.tell()
+        file.seek(0)
+        storages["private"].save(export.key, File(file))
+    return size
+
+
+@transaction.atomic
+def _publish(export: DataExport, size: int) -> bool:
+    """Hand the ZIP over; False where the account was closed meanwhile, or another run took the export."""
+    user = _lock_active_user(export.user_id)
+    running = DataExport.objects.filter(id=export.id, key=export.key, status=DataExport.Status.RUNNING)
+    expires_at = timezone.now() + timedelta(days=settings.ACCOUNTS_EXPORT_DAYS)
+    ready = {"status": DataExport.Status.READY, "progress": 100, "size": size, "expires_at": expires_at}
+    if user is None or not running.update(**ready):
+        return False
+    _tell(user)
+    return True
+
+
+def _discard(export: DataExport) -> None:
+    storages["private"].delete(export.key)
+    DataExport.objects.filter(id=export.id, key=export.key).update(status=DataExport.Status.FAILED, key="")
+
+
+def _lock_active_user(user_id: UUID) -> User | None:
+    """Locked, so that an erasure comes wholly before what the caller does, or wholly after."""
+    return User.objects.select_for_update(no_key=True).filter(id=user_id, is_active=True).first()
 
 
 def write_zip(file: Any, user_id: UUID, progress: Callable[[int], None]) -> None:
@@ -127,15 +171,17 @@ def open_export(*, user_id: UUID, token: str) -> tuple[DataExport, File]:
 def expire_exports(user_ids: Iterable[UUID] | None = None) -> int:
     """Delete ZIPs whose days are over (or all of the users named), and give up on those never finished."""
     now = timezone.now()
-    over = DataExport.objects.filter(status=DataExport.Status.READY)
-    over = over.filter(expires_at__lte=now) if user_ids is None else over.filter(user_id__in=user_ids)
-    count = 0
-    for export in over:
-        storages["private"].delete(export.key)
-        DataExport.objects.filter(id=export.id).update(status=DataExport.Status.EXPIRED, key="")
-        count += 1
     stuck = DataExport.objects.filter(status__in=_OPEN, created_at__lt=now - timedelta(days=1))
     stuck.update(status=DataExport.Status.FAILED)
+    over = Q(status=DataExport.Status.READY, expires_at__lte=now) | Q(status__in=_DONE_WITH)
+    chosen = over if user_ids is None else Q(user_id__in=user_ids)
+    count = 0
+    for export in DataExport.objects.filter(chosen).exclude(key=""):
+        was_there = export.status in (DataExport.Status.READY, DataExport.Status.EXPIRED)
+        status = DataExport.Status.EXPIRED if was_there else DataExport.Status.FAILED
+        storages["private"].delete(export.key)
+        DataExport.objects.filter(id=export.id, key=export.key).update(status=status, key="")
+        count += 1
     return count
 
 

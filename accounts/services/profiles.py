@@ -27,6 +27,8 @@ _RESERVED = """
 RESERVED_HANDLES = frozenset(_RESERVED.split())
 _RESERVED_SKELETONS = frozenset(map(handle_skeleton, RESERVED_HANDLES))
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", re.ASCII)
+# In the database of time zones, but no zones of anybody.
+_NOT_PLACES = {"Factory", "localtime", "posixrules"}
 _OLDEST_BIRTH_DATE = date(1900, 1, 1)
 
 
@@ -121,7 +123,7 @@ def _clean_handle(value: str | None) -> str | None:
 
 def _clean_display_name(value: str) -> str:
     name = single_line("display_name", value, 60)
-    if not name:
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in name):
         raise Invalid.field("display_name", "required", _("Give a name to be called by."))
     return name
 
@@ -154,7 +156,7 @@ def _clean_locale(value: str) -> str:
 
 
 def _clean_time_zone(value: str) -> str:
-    if value and value not in available_timezones():
+    if value and value not in available_timezones() - _NOT_PLACES:
         raise Invalid.field(
             "time_zone", "invalid", _("Give the name of a time zone such as Europe/Helsinki.")
         )

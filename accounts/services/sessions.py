@@ -38,7 +38,7 @@ def issue_token_pair(*, user: User, session_key: str) -> TokenPair:
         family = TokenFamily.objects.create(
             user=user, session_key=session_key, current=uuid7(), rotated_at=now, expires_at=_expiry(now)
         )
-    return TokenPair(tokens.make_access_token(user, family), tokens.make_refresh_token(family))
+    return TokenPair(tokens.make_access_token(user, family), tokens.make_refresh_token(user, family))
 
 
 def rotate_refresh_token(*, token: str, received_at: datetime, has_company: bool = False) -> TokenPair:
@@ -55,11 +55,16 @@ def rotate_refresh_token(*, token: str, received_at: datetime, has_company: bool
     family = selectors.find_token_family(claims.family_id)
     if family is None or family.user_id != claims.user_id:
         raise InvalidRefreshToken
+    if not tokens.is_same_fingerprint(family.user, claims.fingerprint):
+        # The password has changed since.
+        raise InvalidRefreshToken
     if not _advance(family, claims.token_id):
         _refuse_old_token(family, claims.token_id, received_at, has_company)
     _prolong_session(family.session_key)
     note_activity(session_key=family.session_key)
-    return TokenPair(tokens.make_access_token(family.user, family), tokens.make_refresh_token(family))
+    return TokenPair(
+        tokens.make_access_token(family.user, family), tokens.make_refresh_token(family.user, family)
+    )
 
 
 def _advance(family: TokenFamily, used: UUID) -> bool:

@@ -177,9 +177,12 @@ def _check_pause(number: str, last: datetime | None, now: datetime) -> None:
 
 
 def _ripe(now: datetime) -> Q:
-    """Codes of the last hour that people had the time to enter."""
+    """Texts of the last hour whose codes people had the time to enter.
+
+    Notices to unknown numbers count as codes nobody entered: they cost the same, and anybody may ask.
+    """
     lifetime = timedelta(seconds=settings.ACCOUNT_PHONE_VERIFICATION_TIMEOUT)
-    return Q(purpose=TextMessage.Purpose.CODE, created_at__gt=now - _HOUR, created_at__lt=now - lifetime)
+    return Q(created_at__gt=now - _HOUR, created_at__lt=now - lifetime)
 
 
 def _conversion(messages: QuerySet[TextMessage]) -> tuple[int, int]:

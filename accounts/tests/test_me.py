@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import profile
 from accounts.models import User, handle_skeleton
 from accounts.tests.factories import make_user
+from common.testing.clients import make_api_client
 
 ME = "/api/v1/me/"
 FIELDS = [
@@ -300,3 +301,9 @@ def test_letters_that_join_into_others_are_seen_after_digits_are(
     make_user(handle=handle)
 
     assert api_client(make_user()).patch(ME, {"handle": alike}).json()["errors"][0]["code"] == "taken"
+
+
+@pytest.mark.parametrize(("field", "value"), [("display_name", "\u200b\u2060"), ("time_zone", "localtime")])
+def test_names_nobody_can_see_and_zones_of_nowhere_are_refused(field: str, value: str) -> None:
+    response = make_api_client(make_user()).patch("/api/v1/me/", {field: value}, format="json")
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)

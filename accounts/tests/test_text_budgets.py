@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from accounts.errors import TooManyTexts
@@ -176,3 +177,22 @@ def test_the_api_says_how_long_to_wait() -> None:
 
     assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
     assert 50 <= int(response.headers["Retry-After"]) <= 61
+
+
+@pytest.mark.django_db(transaction=True)
+def test_x20_notices_to_unknown_numbers_are_codes_nobody_entered() -> None:
+    make_user(staff=True)
+    sent(30, purpose=TextMessage.Purpose.NOTICE)
+
+    texts.check_conversion()
+
+    assert [message.subject for message in mail.outbox] == ["Few texted codes are being entered"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_x20_one_line_with_many_addresses_has_one_budget(settings: Any) -> None:
+    settings.ACCOUNTS_SMS_PER_ADDRESS = 3
+    for number in range(6):
+        client = Client(REMOTE_ADDR=f"2001:db8:1:2::{number + 1:x}")
+        client.post("/accounts/login/phone/", {"phone": f"+4477009001{number:02}"})
+    assert TextMessage.objects.count() == 3

@@ -1,6 +1,9 @@
+from datetime import timedelta
+
 import pytest
 from celery import shared_task
 from django.db import connection, transaction
+from django.utils import timezone
 
 from common import jobs
 from common.db import TransactionRequired
@@ -69,3 +72,26 @@ def test_a_message_lost_on_the_way_to_the_broker_is_found_by_the_sweep() -> None
     OutboxMessage.objects.create(task="common.tests.note", kwargs={"text": "late"})
     assert jobs.run_due_messages() == 1
     assert ran == ["late"]
+
+
+def test_what_failed_is_forgotten_after_thirty_days_and_what_waits_is_not() -> None:
+    for days in (31, 29):
+        for state in OutboxMessage.State:
+            OutboxMessage.objects.create(
+                task="common.tests.note", state=state, created_at=timezone.now() - timedelta(days=days)
+            )
+
+    assert jobs.delete_old_messages() == 3
+    kept = OutboxMessage.objects.order_by("created_at", "id").values_list("state", flat=True)
+    assert list(kept) == ["pending", "pending", "failed"]
+
+
+def test_promises_are_forgotten_by_what_their_arguments_hold() -> None:
+    for to in ("ada", "bob"):
+        OutboxMessage.objects.create(task="common.tests.note", kwargs={"message": {"to": [to, "eve"]}})
+    OutboxMessage.objects.create(task="another.task", kwargs={"message": {"to": ["ada"]}})
+
+    assert jobs.delete_messages("common.tests.note", holding=[]) == 0
+    assert jobs.delete_messages("common.tests.note", holding=[{"message": {"to": ["ada"]}}]) == 1
+    left = OutboxMessage.objects.filter(task="common.tests.note").get()
+    assert left.kwargs == {"message": {"to": ["bob", "eve"]}}

@@ -232,7 +232,12 @@ ACCOUNT_LOGIN_METHODS = {"email", "phone"}
 # None is required of everybody, since a number alone is enough; accounts.forms asks for one or the other.
 ACCOUNT_SIGNUP_FIELDS = ["email", "phone", "password1"]
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.signup_rules.SignupRules"
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm", "login": "accounts.forms.LoginForm"}
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignupForm",
+    "login": "accounts.forms.LoginForm",
+    "request_login_code": "accounts.forms.RequestLoginCodeForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+}
 SILENCED_SYSTEM_CHECKS = ["account.W001"]
 # Phone-only accounts may exist, so an address is proved where it matters: bonus, buying, publishing.
 ACCOUNT_EMAIL_VERIFICATION = "optional"
@@ -257,7 +262,9 @@ ACCOUNT_RATE_LIMITS = {
     "login": env.text("ACCOUNTS_LOGIN_RATE", "120/m/ip"),
     "login_failed": env.text("ACCOUNTS_LOGIN_FAILED_RATE", "30/m/ip,5/300s/key"),
     "signup": env.text("ACCOUNTS_SIGNUP_RATE", "60/m/ip"),
-    "request_login_code": "20/m/ip,5/m/key",
+    "request_login_code": "20/m/ip,5/m/key,30/d/key",
+    "reset_password": "20/m/ip,5/m/key,30/d/key",
+    "reauthenticate": "10/m/user,50/d/user",
     # Texts have budgets of their own, in the database.
     "verify_phone": None,
     "change_phone": "10/m/user",
