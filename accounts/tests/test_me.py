@@ -303,6 +303,7 @@ def test_letters_that_join_into_others_are_seen_after_digits_are(
     assert api_client(make_user()).patch(ME, {"handle": alike}).json()["errors"][0]["code"] == "taken"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(("field", "value"), [("display_name", "\u200b\u2060"), ("time_zone", "localtime")])
 def test_names_nobody_can_see_and_zones_of_nowhere_are_refused(field: str, value: str) -> None:
     response = make_api_client(make_user()).patch("/api/v1/me/", {field: value}, format="json")

@@ -11,6 +11,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_
 from playwright.sync_api import Page, expect
 
 from accounts.tests.id_provider import KeyServer, google_claims, sign
+from files.tests import samples
 from tests.browser.conftest import Visit
 from tests.browser.test_newcomer import (
     PASSWORD,
@@ -228,6 +229,33 @@ def test_everything_is_taken_along_and_the_account_goes_after_a_second_thought(
     expect(notice).to_have_count(0)
     owner = account_of(house, "nora@example.com")
     assert house.sql("SELECT leaving_at FROM accounts_user WHERE id = %s", owner) == [(None,)]
+
+
+def test_files_go_up_are_listed_and_deleted(visit: Visit) -> None:
+    page = visit.page()
+    sign_up(visit, page, "fay@example.com")
+    page.goto(visit.url("/settings/storage/"))
+    notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": "Meet at ten. ☕".encode()}
+    sketch = {"name": "sketch.png", "mimeType": "image/png", "buffer": samples.picture(size=(300, 200))}
+    page.set_input_files("input[type=file]", [notes, sketch])
+    page.get_by_role("button", name="Upload").click()
+    shown = page.locator(".storage-file")
+    expect(shown).to_have_count(2)
+    expect(page.locator("main")).to_contain_text("2 files")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="notes.txt").click()
+    assert download.value.path().read_text() == "Meet at ten. ☕"
+
+    row = shown.filter(has_text="sketch.png")
+    row.get_by_text("Delete", exact=True).click()
+    row.get_by_role("button").last.click()
+    expect(shown).to_have_count(1)
+    bad = {"name": "page.html", "mimeType": "text/html", "buffer": b"\x00\x01not text"}
+    page.set_input_files("input[type=file]", [bad])
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("page.html:")).to_be_visible()
+    # A browser notes every refused request.
+    visit.complaints[:] = [found for found in visit.complaints if "status of 422" not in found]
 
 
 def test_a_new_key_is_shown_once_and_copied(visit: Visit) -> None:
