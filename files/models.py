@@ -65,7 +65,7 @@ class File(UUIDModel):
 
 
 class StorageUse(models.Model):
-    """Bytes somebody has taken: their files, and what uploads on their way have reserved."""
+    """Bytes somebody is charged: for their files, and for what uploads on their way have reserved."""
 
     owner = models.OneToOneField(
         settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="+"

@@ -37,6 +37,8 @@ def _erase(user_id: UUID) -> None:
             if file is not None:
                 uploads.remove(file)
     waiting = DirectUpload.objects.filter(owner_id=user_id)
-    store.delete(store.PRIVATE, waiting.values_list("key", flat=True))
+    keys = list(waiting.values_list("key", flat=True))
+    # The rows first: deleting one waits for a file that is just coming in, whose bytes then go too.
     waiting.delete()
+    store.delete(store.PRIVATE, keys)
     StorageUse.objects.filter(owner_id=user_id).delete()

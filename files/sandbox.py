@@ -32,6 +32,8 @@ PAPER = (240, 233, 222)
 FOCUS = (0.5, 0.3)
 MAX_PDF_PAGES = 2_000
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+# Pillow's name for what phones write: a JPEG with another, for screens or depth, behind it.
+JPEG_FORMATS = ("JPEG", "MPO")
 
 Answer = tuple[dict[str, Any], list[bytes]]
 
@@ -98,12 +100,12 @@ def _read_picture(data: bytes) -> Any:
 
 def _read_frames(data: bytes) -> tuple[list[Any], list[int]] | None:
     """Frames and their milliseconds; None for a still picture."""
-    from PIL import ImageSequence
+    from PIL import ImageOps, ImageSequence
 
     def read() -> tuple[list[Any], list[int]] | None:
         picture = _open(data)
         count = getattr(picture, "n_frames", 1)
-        if count == 1:
+        if count == 1 or picture.format in JPEG_FORMATS:
             return None
         shown = _within(picture.copy(), (1024, 1024))
         if count > MAX_FRAMES or count * picture.width * picture.height > MAX_DECODED_PIXELS:
@@ -112,7 +114,9 @@ def _read_frames(data: bytes) -> tuple[list[Any], list[int]] | None:
             raise Refused("too_many_pixels")
         frames, durations = [], []
         for frame in ImageSequence.Iterator(picture):
-            frames.append(_within(frame.convert("RGBA"), (1024, 1024)))
+            drawn = _within(frame.convert("RGBA"), (1024, 1024))
+            ImageOps.exif_transpose(drawn, in_place=True)
+            frames.append(drawn)
             durations.append(max(int(frame.info.get("duration") or 100), 20))
         return frames, durations
 
@@ -150,7 +154,7 @@ def _open(data: bytes) -> Any:
         picture = Image.open(BytesIO(data), formats=PICTURE_FORMATS)
     except UnidentifiedImageError as error:
         raise Refused("unsupported") from error
-    if picture.width * picture.height > (MAX_JPEG_PIXELS if picture.format == "JPEG" else MAX_PIXELS):
+    if picture.width * picture.height > (MAX_JPEG_PIXELS if picture.format in JPEG_FORMATS else MAX_PIXELS):
         raise Refused("too_many_pixels")
     return picture
 
@@ -189,15 +193,20 @@ def _crop(picture: Any, size: tuple[int, int]) -> Any:
 
 
 def _as_webp(picture: Any) -> bytes:
-    out = BytesIO()
-    picture.save(out, "WEBP", quality=84, method=4)
-    return out.getvalue()
+    return _encode(picture, quality=84, method=4)
 
 
 def _as_moving_webp(frames: list[Any], durations: list[int]) -> bytes:
-    out = BytesIO()
     first, *others = frames
-    first.save(out, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=75)
+    return _encode(first, save_all=True, append_images=others, duration=durations, loop=0, quality=75)
+
+
+def _encode(picture: Any, **options: Any) -> bytes:
+    out = BytesIO()
+    try:
+        picture.save(out, "WEBP", **options)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise Refused("damaged") from error
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from common.errors import NotFound
 from files import kinds, links, registry
+from files.charges import charge_of
 from files.models import File, StorageUse
 
 
@@ -41,11 +42,11 @@ def thumbnail_url(file: File) -> str | None:
 
 
 def storage_report(owner_id: UUID) -> dict[str, object]:
-    """Bytes used, the quota, and what takes the room, by category."""
+    """Bytes used, the quota, and what takes the room, by category, all as they are charged."""
     sums = (
         File.objects.filter(owner_id=owner_id)
         .values("category")
-        .annotate(files=Count("id"), bytes=Sum("size"))
+        .annotate(files=Count("id"), bytes=Sum(charge_of("size")))
         .order_by("category")
     )
     return {

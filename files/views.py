@@ -1,3 +1,4 @@
+import re
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from files.services import direct, store, uploads
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _NOTHING: dict[str, Any] = {"default-src": [NONE], "sandbox": True}
 _SHOWN = 200
+_ENDING = re.compile(r"(?<=.)\.\w{1,10}$")
 
 
 @require_safe
@@ -49,7 +51,7 @@ def private_file(request: HttpRequest, token: str) -> HttpResponseBase:
         raise Http404
     is_picture = found.content_type == "image/webp"
     response = FileResponse(
-        content, as_attachment=not is_picture, filename=found.name, content_type=found.content_type
+        content, as_attachment=not is_picture, filename=_download_name(found), content_type=found.content_type
     )
     response["Cache-Control"] = "private, no-store"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
@@ -94,6 +96,11 @@ def file_delete(request: HttpRequest, file_id: UUID) -> HttpResponse:
     else:
         messages.success(request, _("The file is deleted."))
     return redirect("files:storage")
+
+
+def _download_name(file: File) -> str:
+    """The owner's name for the file with the ending of what it is: a text named page.html opens as text."""
+    return f"{_ENDING.sub('', file.name)}.{file.key.rpartition('.')[2]}"
 
 
 def _upload(request: HttpRequest, user_id: UUID) -> HttpResponse:

@@ -50,8 +50,7 @@ def _erase_persona(persona: Persona) -> None:
             persona.delete()
     except ProtectedError:
         _empty(persona)
-    if not Persona.objects.filter(portrait_key=persona.portrait_key).exclude(pk=persona.pk).exists():
-        portraits.delete_files(keys)
+    portraits.delete_files(keys)
 
 
 def _empty(persona: Persona) -> None:

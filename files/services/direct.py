@@ -7,13 +7,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
-from django.core.files.base import ContentFile
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import Invalid, LimitReached, NotFound, PayloadTooLarge
+from common.errors import DomainError, Invalid, LimitReached, NotFound, PayloadTooLarge, Unavailable
 from common.ids import uuid7
 from files import kinds
 from files.models import DirectUpload, File
@@ -38,10 +37,12 @@ class Ticket:
 def begin_upload(*, owner_id: UUID, category: str, name: str, size: int) -> Ticket:
     """Reserve `size` bytes and say where the file goes.
 
-    Raises PayloadTooLarge over 10 MB, StorageFull, LimitReached with more than 20 uploads under way.
+    Raises PayloadTooLarge over 10 MB, StorageFull, LimitReached with more than 20 uploads under way,
+    NotFound for a closed account.
     """
     if size > kinds.MAX_BYTES:
         raise PayloadTooLarge(_("A file may have at most 10 MB."))
+    quota.lock_owner(owner_id)
     quota.take(owner_id=owner_id, size=size)
     open_now = DirectUpload.objects.filter(owner_id=owner_id).count()
     if open_now >= MAX_OPEN:
@@ -59,32 +60,43 @@ def begin_upload(*, owner_id: UUID, category: str, name: str, size: int) -> Tick
 
 
 def complete_upload(*, owner_id: UUID, upload_id: UUID) -> File:
-    """Take the uploaded file in, as if it had come the usual way; the reservation ends whatever happens.
+    """Take the uploaded file in, as if it had come the usual way, or refuse it for good.
 
     Raises NotFound for an upload that is not the owner's, over or done, Invalid when nothing or something
-    larger than promised was sent, and what upload_file raises.
+    larger than promised was sent, and what upload_file raises. After Unavailable all is as before, and
+    asking again makes sense until the upload expires.
     """
-    upload = _end(upload_id, owner_id=owner_id)
-    if upload is None or upload.expires_at <= timezone.now():
+    fresh = DirectUpload.objects.filter(expires_at__gt=timezone.now())
+    upload = fresh.filter(id=upload_id, owner_id=owner_id).first()
+    if upload is None:
         raise NotFound
     try:
-        data = _read(upload)
-        return uploads.upload_file(owner_id=owner_id, category=upload.category, name=upload.name, data=data)
-    finally:
-        store.delete(store.PRIVATE, [upload.key])
+        file = _take_in(upload)
+    except Unavailable:
+        raise
+    except DomainError:
+        _refuse(upload)
+        raise
+    store.delete(store.PRIVATE, [upload.key])
+    return file
 
 
+@transaction.atomic
 def receive(*, token: str, data: bytes) -> None:
-    """The store of this machine takes what a ticket promised. Raises NotFound, PayloadTooLarge, Invalid."""
-    upload = DirectUpload.objects.filter(id=_read_token(token), expires_at__gt=timezone.now()).first()
+    """The store of this machine takes what a ticket promised.
+
+    Raises NotFound, PayloadTooLarge, Invalid, and Unavailable where nothing was kept.
+    """
+    fresh = DirectUpload.objects.filter(expires_at__gt=timezone.now())
+    # Locked, because of two files sent at once the store would keep one under a name nobody counts.
+    upload = fresh.select_for_update().filter(id=_read_token(token)).first()
     if upload is None:
         raise NotFound
     if len(data) > upload.size:
         raise PayloadTooLarge(_("More was sent than promised."))
-    storage = store.store_of(store.PRIVATE)
-    if storage.exists(upload.key):
+    if store.store_of(store.PRIVATE).exists(upload.key):
         raise Invalid.field("file", "sent", _("This file is there already."))
-    storage.save(upload.key, ContentFile(data))
+    store.save_as(store.PRIVATE, upload.key, data)
 
 
 def end_expired() -> int:
@@ -97,8 +109,9 @@ def end_expired() -> int:
 
 
 @transaction.atomic
-def _end(upload_id: UUID, **whose: Any) -> DirectUpload | None:
-    upload = DirectUpload.objects.select_for_update().filter(id=upload_id, **whose).first()
+def _end(upload_id: UUID) -> DirectUpload | None:
+    """Give the room back, once: None for whoever comes second."""
+    upload = DirectUpload.objects.select_for_update().filter(id=upload_id).first()
     if upload is None:
         return None
     quota.give_back(owner_id=upload.owner_id, size=upload.size)
@@ -106,12 +119,32 @@ def _end(upload_id: UUID, **whose: Any) -> DirectUpload | None:
     return upload
 
 
+def _take_in(upload: DirectUpload) -> File:
+    def end_reservation() -> None:
+        if _end(upload.id) is None:
+            # Another call took the file in, or refused it, while this one decoded.
+            raise NotFound
+
+    return uploads.upload_file(
+        owner_id=upload.owner_id,
+        category=upload.category,
+        name=upload.name,
+        data=_read(upload),
+        end_reservation=end_reservation,
+    )
+
+
+def _refuse(upload: DirectUpload) -> None:
+    """Raises NotFound when another call was quicker; the bytes are that call's to delete."""
+    if _end(upload.id) is None:
+        raise NotFound
+    store.delete(store.PRIVATE, [upload.key])
+
+
 def _read(upload: DirectUpload) -> bytes:
-    file = store.open_private(upload.key)
-    if file is None:
+    data = store.read(store.PRIVATE, upload.key, upload.size + 1)
+    if data is None:
         raise Invalid.field("file", "missing", _("Nothing was uploaded."))
-    with file:
-        data = bytes(file.read(upload.size + 1))
     if len(data) > upload.size:
         raise PayloadTooLarge(_("More was sent than promised."))
     return data

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import structlog
 from django.core.files.storage import Storage
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import DataExport
 from files import registry
 from files.models import DirectUpload, File
 from files.services import store
 
+logger = structlog.get_logger("parlor.files")
 _MIN_AGE = timedelta(days=1)
 _BATCH = 500
 
@@ -25,21 +28,35 @@ def _collect(alias: str) -> int:
     for key in _old_keys(storage):
         batch.append(key)
         if len(batch) == _BATCH:
-            deleted += _delete_unknown(alias, batch)
+            deleted += _delete_unknown(storage, batch)
             batch = []
-    return deleted + _delete_unknown(alias, batch)
+    return deleted + _delete_unknown(storage, batch)
 
 
-def _delete_unknown(alias: str, keys: list[str]) -> int:
-    known = set(registry.uses_of(keys)) | set(
-        DirectUpload.objects.filter(key__in=keys).values_list("key", flat=True)
-    )
+def _delete_unknown(storage: Storage, keys: list[str]) -> int:
+    known = _known(keys)
+    return sum(_delete(storage, key) for key in keys if key not in known)
+
+
+def _known(keys: list[str]) -> set[str]:
+    """Keys of files, of what they show, of uploads on their way, and of the ZIPs people asked for."""
+    known = set(registry.uses_of(keys))
+    for model in (DirectUpload, DataExport):
+        known |= set(model._default_manager.filter(key__in=keys).values_list("key", flat=True))
     mentioned = Q(key__in=keys) | Q(card_key__in=keys) | Q(thumbnail_key__in=keys)
     for file in File.objects.filter(mentioned):
         known |= set(file.keys)
-    unknown = [key for key in keys if key not in known]
-    store.delete(alias, unknown)
-    return len(unknown)
+    return known
+
+
+def _delete(storage: Storage, key: str) -> bool:
+    # Straight from the store's own listing: a name that is not ours may be collected all the same.
+    try:
+        storage.delete(key)
+    except Exception as error:  # noqa: BLE001 - stores fail in many ways, and tomorrow is another night
+        logger.warning("delete_failed", error=type(error).__name__)
+        return False
+    return True
 
 
 def _old_keys(storage: Storage) -> Iterator[str]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common.errors import Invalid, Unavailable
 from files.models import File
-from files.services import store
+from files.services import quota, store
 
 logger = structlog.get_logger("parlor.files")
 _TIMEOUT_SECONDS = 20
@@ -75,10 +75,12 @@ def scan_file(*, file_id: UUID) -> None:
     data = store.read(store.alias_of(file.category), file.key)
     clean = data is not None and is_clean(data)
     with transaction.atomic():
-        state = File.State.READY if clean else File.State.REFUSED
-        changed = File.objects.filter(id=file_id, state=File.State.PENDING).update(state=state)
-        if changed and not clean:
-            # The row stays, to tell its owner; what it stood for is gone.
+        waiting = File.objects.filter(id=file_id, state=File.State.PENDING)
+        if clean:
+            waiting.update(state=File.State.READY)
+        elif waiting.update(state=File.State.REFUSED, size=0):
+            # The row stays, to tell its owner; what it stood for is gone, and takes no room.
+            quota.give_back(owner_id=file.owner_id, size=file.size)
             store.delete_after_commit(store.alias_of(file.category), file.keys)
 
 
@@ -90,7 +92,7 @@ def scan_waiting() -> None:
     for file_id in waiting.order_by("created_at").values_list("id", flat=True)[:500]:
         try:
             scan_file(file_id=file_id)
-        except ScannerUnavailable as error:
+        except (ScannerUnavailable, Unavailable) as error:
             logger.warning("scanner_unavailable", error=str(error))
             return
 

@@ -4,12 +4,14 @@ Names are ours, never the uploader's.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage, storages
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from common.errors import Unavailable
 from common.ids import uuid7
@@ -43,12 +45,18 @@ def save(alias: str, data: bytes, suffix: str) -> str:
     Raises Unavailable when the store does not take it; nothing is left there then.
     """
     key = new_key(suffix)
+    save_as(alias, key, data)
+    return key
+
+
+def save_as(alias: str, key: str, data: bytes) -> None:
+    """Keep `data` under a key that is free. Raises as `save`."""
     try:
-        return store_of(alias).save(key, ContentFile(data))
+        store_of(alias).save(key, ContentFile(data))
     except Exception as error:
         logger.warning("store_failed", error=type(error).__name__)
         delete(alias, [key])
-        raise Unavailable("Files can't be kept at the moment.", retry_after=60) from error
+        raise Unavailable(_("Files can't be kept at the moment."), retry_after=60) from error
 
 
 def save_public(data: bytes, suffix: str) -> str:
@@ -63,20 +71,23 @@ def read_public(key: str) -> bytes | None:
     return read(PUBLIC, key) if _PUBLIC_KEY.fullmatch(key) else None
 
 
-def read(alias: str, key: str) -> bytes | None:
-    try:
-        with store_of(alias).open(key) as file:
-            return bytes(file.read())
-    except FileNotFoundError:
-        return None
+def read(alias: str, key: str, size: int = -1) -> bytes | None:
+    """The bytes under a key, at most `size` of them; None when it is gone. Raises Unavailable."""
+    with _reading():
+        try:
+            with store_of(alias).open(key) as file:
+                return bytes(file.read(size))
+        except FileNotFoundError:
+            return None
 
 
 def open_private(key: str) -> File | None:
-    """The file itself, to be sent in pieces; None when it is gone."""
-    try:
-        return store_of(PRIVATE).open(key)
-    except FileNotFoundError:
-        return None
+    """The file itself, to be sent in pieces; None when it is gone. Raises Unavailable."""
+    with _reading():
+        try:
+            return store_of(PRIVATE).open(key)
+        except FileNotFoundError:
+            return None
 
 
 def delete(alias: str, keys: Iterable[str]) -> None:
@@ -98,3 +109,13 @@ def delete_after_commit(alias: str, keys: Iterable[str]) -> None:
 
 def content_type_of(key: str) -> str:
     return CONTENT_TYPES[key.rpartition(".")[2]]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Stores fail to answer in many ways; all of them are one to the caller."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("store_failed", error=type(error).__name__)
+        raise Unavailable(_("Files can't be read at the moment."), retry_after=60) from error

@@ -1,7 +1,7 @@
 """One way in for every file: sized, recognised by its bytes, decoded in a child, counted, kept."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -37,25 +37,43 @@ class _Checked:
         return len(self.content) + len(self.card) + len(self.thumbnail)
 
 
-def upload_file(*, owner_id: UUID, category: str, name: str, data: bytes) -> File:
+def upload_file(
+    *,
+    owner_id: UUID,
+    category: str,
+    name: str,
+    data: bytes,
+    end_reservation: Callable[[], None] | None = None,
+) -> File:
     """Keep a file of the owner's. Decoding takes up to 30 seconds, outside any transaction.
 
-    `category` is one of File.Category. Raises PayloadTooLarge over 10 MB or too many pixels,
-    UnsupportedMedia for kinds the category does not take, Invalid for damaged files, StorageFull (with
-    `limit` and `used` in bytes), Unavailable when the store fails. Nothing is kept where it raises.
+    `category` is one of File.Category. `end_reservation` gives back room that was held for this file, in
+    the transaction that takes it. Raises PayloadTooLarge over 10 MB or too many pixels, UnsupportedMedia
+    for kinds the category does not take, Invalid for damaged files, StorageFull (with `limit` and `used` in
+    bytes), Unavailable when the store fails, NotFound for a closed account. Nothing is kept where it raises.
     """
     _check_size(len(data))
-    quota.refuse_if_full(owner_id=owner_id)
+    if end_reservation is None:
+        quota.refuse_if_full(owner_id=owner_id)
     checked = _check(data, category)
     if category in kinds.PUBLIC:
         # Shown under an address that never changes, so it is looked at before it has one.
         scanning.scan_now(data)
-    keys = _save(store.alias_of(category), checked)
-    try:
-        return _record(owner_id, category, name, checked, keys)
-    except BaseException:
-        store.delete(store.alias_of(category), keys.values())
-        raise
+    return _keep(owner_id, category, name, checked, end_reservation)
+
+
+def copy_picture(*, owner_id: UUID, key: str, name: str) -> File | None:
+    """The public picture under `key`, as a file of this owner's too, with keys of its own.
+
+    None where there is no such picture any more. Whether the owner may have it is the caller's to know.
+    Raises StorageFull, Unavailable and NotFound as upload_file.
+    """
+    original = File.objects.filter(key=key, category__in=kinds.PUBLIC).first()
+    checked = _read_again(original) if original else None
+    if original is None or checked is None:
+        return None
+    quota.refuse_if_full(owner_id=owner_id)
+    return _keep(owner_id, original.category, name, checked)
 
 
 @transaction.atomic
@@ -132,6 +150,34 @@ def _check(data: bytes, category: str) -> _Checked:
     return _Checked(kind, whole, card, thumbnail, found.facts)
 
 
+def _read_again(file: File) -> _Checked | None:
+    """A picture we drew before, as it was kept; None when a part of it is gone."""
+    parts = [store.read(store.alias_of(file.category), key) for key in file.keys]
+    if not all(parts):
+        return None
+    content, card, thumbnail = (part or b"" for part in parts)
+    return _Checked(kinds.PICTURE, content, card, thumbnail, file.facts)
+
+
+def _keep(
+    owner_id: UUID,
+    category: str,
+    name: str,
+    checked: _Checked,
+    end_reservation: Callable[[], None] | None = None,
+) -> File:
+    keys = _save(store.alias_of(category), checked)
+    try:
+        with transaction.atomic():
+            quota.lock_owner(owner_id)
+            if end_reservation is not None:
+                end_reservation()
+            return _record(owner_id, category, name, checked, keys)
+    except BaseException:
+        store.delete(store.alias_of(category), keys.values())
+        raise
+
+
 def _save(alias: str, checked: _Checked) -> dict[str, str]:
     """Keep every part, or none."""
     keys: dict[str, str] = {}
@@ -146,7 +192,6 @@ def _save(alias: str, checked: _Checked) -> dict[str, str]:
     return keys
 
 
-@transaction.atomic
 def _record(owner_id: UUID, category: str, name: str, checked: _Checked, keys: dict[str, str]) -> File:
     quota.take(owner_id=owner_id, size=checked.size)
     must_wait = category not in kinds.PUBLIC and scanning.is_on()

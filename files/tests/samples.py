@@ -22,6 +22,19 @@ def moving(frames: int = 3, size: tuple[int, int] = (40, 30)) -> bytes:
     return out.getvalue()
 
 
+def phone_picture(
+    size: tuple[int, int] = (80, 60), second: tuple[int, int] = (40, 30), turn: int = 1
+) -> bytes:
+    """What phones write: a JPEG with a smaller one behind it, to be turned as `turn` says."""
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    out = BytesIO()
+    Image.new("RGB", size, "red").save(
+        out, "MPO", save_all=True, append_images=[Image.new("RGB", second, "blue")], exif=exif
+    )
+    return out.getvalue()
+
+
 def png_of(width: int, height: int, *, real: bool = False) -> bytes:
     """A PNG that says it is so large; with `real` its pixels are really there, packed."""
     body = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)

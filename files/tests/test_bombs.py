@@ -29,6 +29,7 @@ LARGEST = {
     "GIF": lambda: samples.picture("GIF", (4096, 4096), "P"),
     "JPEG": lambda: samples.picture("JPEG", (8000, 6200)),
     "JPEG in passes": lambda: samples.picture("JPEG", (8000, 6200), progressive=True),
+    "JPEG of a phone": lambda: samples.phone_picture((8000, 6200)),
     "moving": lambda: samples.moving(57, (1024, 1024)),
 }
 

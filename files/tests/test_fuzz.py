@@ -17,6 +17,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from accounts.tests.factories import make_user
 from common.testing.clients import make_api_client
+from files.charges import charge
 from files.models import File, StorageUse
 from files.tests import samples
 from files.tests.test_uploads import SERVED, kept
@@ -131,7 +132,7 @@ def test_the_front_door_takes_whatever_comes(pytestconfig: pytest.Config) -> Non
         assert answer.status_code in (413, 415, 422), (answer.content, data.hex())
         assert (File.objects.count(), kept()) == before
     used = StorageUse.objects.get().used
-    assert used == sum(file.size for file in File.objects.all())
+    assert used == sum(charge(file.size) for file in File.objects.all())
     sys.stdout.write(f"uploaded {statuses.total()} files: {dict(statuses)}\n")
     assert statuses[201] > 2
     assert statuses[422] > 2

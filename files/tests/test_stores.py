@@ -4,9 +4,14 @@ import json
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -15,15 +20,21 @@ from django.conf import settings as django_settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
+from accounts.models import DataExport, Erasure, User
+from accounts.services import erasures
 from accounts.tests.factories import make_user
+from billing.models import Tier
 from common import jobs
 from common.bodies import BodyLimit
+from common.errors import DomainError, NotFound
 from common.models import OutboxMessage
 from common.testing.clients import make_api_client
+from files.charges import LEAST, charge
 from files.models import DirectUpload, File, StorageUse
 from files.services import direct, orphans, scanning, store, uploads
 from files.tests import samples
@@ -147,11 +158,11 @@ def test_a_direct_upload_without_an_object_store_is_good_once() -> None:
     done = client.post(f"/api/v1/files/uploads/{ticket['id']}/complete/")
     twice = client.post(f"/api/v1/files/uploads/{ticket['id']}/complete/")
 
-    assert (reserved, sent, again) == (100, 204, 422)
+    assert (reserved, sent, again) == (LEAST, 204, 422)
     assert (done.status_code, done.json()["name"], done.json()["size"]) == (201, "a.txt", 11)
     assert twice.status_code == 404
     assert body(fetch(client, done.json()["url"])) == b"a few words"
-    assert StorageUse.objects.get(owner=user).used == 11
+    assert StorageUse.objects.get(owner=user).used == LEAST
     assert kept() == 1
 
 
@@ -202,6 +213,190 @@ def test_an_upload_that_is_never_finished_gives_its_room_back() -> None:
 
     assert direct.end_expired() == 1
     assert (DirectUpload.objects.count(), kept(), StorageUse.objects.get(owner=user).used) == (0, 0, 0)
+
+
+@pytest.fixture
+def disk(settings: Any, tmp_path: Path) -> Path:
+    """Stores in folders, where names can collide and files can be cut short."""
+    settings.STORAGES = {
+        **django_settings.STORAGES,
+        **{
+            alias: {
+                "BACKEND": "django.core.files.storage.FileSystemStorage",
+                "OPTIONS": {"location": str(tmp_path / alias)},
+            }
+            for alias in ("default", "private")
+        },
+    }
+    return tmp_path / "private"
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+class UnwellStorage:
+    """A store that fails half way through a file, or as soon as one is asked for."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def save(self, name: str, content: Any) -> str:
+        self.real.save(name, ContentFile(content.read()[:5]))
+        raise OSError(28, "No space left on device")
+
+    def open(self, name: str) -> Any:
+        raise ConnectionError
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@pytest.fixture
+def unwell(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "store_of", lambda alias: UnwellStorage(storages[alias]))
+        yield patch
+
+
+def test_a_store_that_fails_half_way_keeps_nothing_of_a_direct_upload(unwell: pytest.MonkeyPatch) -> None:
+    client = make_api_client(make_user())
+    ticket = begin(client).json()
+
+    failed, left = deliver(ticket, b"a few words"), kept()
+    unwell.undo()
+    again = deliver(ticket, b"a few words")
+    done = client.post(f"/api/v1/files/uploads/{ticket['id']}/complete/")
+
+    assert (failed, left, again) == (503, 0, 204)
+    assert body(fetch(client, done.json()["url"])) == b"a few words"
+
+
+def test_many_files_sent_to_one_address_at_once_are_one_file(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(UnwellStorage):
+        def exists(self, name: str) -> bool:
+            found = self.real.exists(name)
+            time.sleep(0.1)
+            return bool(found)
+
+        def save(self, name: str, content: Any) -> str:
+            return str(self.real.save(name, content))
+
+    monkeypatch.setattr(store, "store_of", lambda alias: Slow(storages[alias]))
+    user = make_user()
+    ticket = direct.begin_upload(owner_id=user.id, category="chat_attachment", name="a", size=2_000_000)
+    token = ticket.url.rstrip("/").rpartition("/")[2]
+
+    answers = at_once(4, lambda: direct.receive(token=token, data=b"a" * 2_000_000))
+
+    assert answers == {"done": 1, "Invalid": 3}
+    assert [path.name for path in files_in(disk)] == [DirectUpload.objects.get().key.partition("/")[2]]
+
+
+def test_a_file_completed_by_many_at_once_is_taken_once(disk: Path) -> None:
+    user = make_user()
+    ticket = direct.begin_upload(owner_id=user.id, category="chat_attachment", name="a", size=9_000)
+    direct.receive(token=ticket.url.rstrip("/").rpartition("/")[2], data=b"a" * 9_000)
+
+    answers = at_once(6, lambda: direct.complete_upload(owner_id=user.id, upload_id=ticket.id))
+
+    assert answers == {"done": 1, "NotFound": 5}
+    assert (File.objects.count(), len(files_in(disk)), StorageUse.objects.get().used) == (1, 1, 9_000)
+
+
+def at_once(count: int, work: Callable[[], object]) -> Counter[str]:
+    start = threading.Barrier(count)
+
+    def one(_number: int) -> str:
+        start.wait()
+        try:
+            work()
+        except DomainError as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(count) as pool:
+        return Counter(pool.map(one, range(count)))
+
+
+@pytest.mark.parametrize("away", ["scanner", "store"])
+def test_while_the_scanner_or_the_store_is_away_a_direct_upload_waits(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    client = make_api_client(make_user())
+    ticket = begin(client, size=100_000, category="avatar").json()
+    deliver(ticket, samples.picture())
+    path = f"/api/v1/files/uploads/{ticket['id']}/complete/"
+
+    with monkeypatch.context() as patch:
+        if away == "scanner":
+            settings.CLAMD_URL = "unix:///nowhere/clamd.sock"
+        else:
+            patch.setattr(store, "store_of", lambda alias: UnwellStorage(storages[alias]))
+        waits = client.post(path)
+    held = (DirectUpload.objects.count(), StorageUse.objects.get().used, kept())
+    settings.CLAMD_URL = ""
+    done = client.post(path)
+
+    assert (waits.status_code, waits.json()["code"], held) == (503, "provider_unavailable", (1, 100_000, 1))
+    assert (done.status_code, DirectUpload.objects.count(), kept()) == (201, 0, 3)
+    assert StorageUse.objects.get().used == charge(done.json()["size"])
+
+
+def test_an_upload_that_fills_the_storage_can_be_completed() -> None:
+    Tier.objects.update(storage_bytes=9_000)
+    client = make_api_client(make_user())
+    ticket = begin(client, size=9_000).json()
+    deliver(ticket, b"a" * 9_000)
+
+    assert client.post(f"/api/v1/files/uploads/{ticket['id']}/complete/").status_code == 201
+
+
+def test_a_file_the_store_does_not_give_is_asked_for_again_later(unwell: pytest.MonkeyPatch) -> None:
+    client = make_api_client(make_user())
+    unwell.undo()
+    private = send(client, b"words").json()["url"]
+    public = send(client, samples.picture(), category="avatar").json()["url"]
+    unwell.setattr(store, "store_of", lambda alias: UnwellStorage(storages[alias]))
+
+    answers = [fetch(client, private), fetch(client, public)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+
+
+def erase(user: User) -> None:
+    Erasure.objects.create(user=user, erase_at=timezone.now())
+    erasures.erase_account(user_id=user.id)
+
+
+def test_a_file_that_comes_while_its_owner_is_erased_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = make_user()
+
+    class Slow(UnwellStorage):
+        def save(self, name: str, content: Any) -> str:
+            erase(user)
+            return str(self.real.save(name, content))
+
+    monkeypatch.setattr(store, "store_of", lambda alias: Slow(storages[alias]))
+
+    with pytest.raises(NotFound):
+        uploads.upload_file(owner_id=user.id, category="chat_attachment", name="a", data=b"words")
+
+    assert (File.objects.count(), StorageUse.objects.count(), kept()) == (0, 0, 0)
+
+
+def test_a_closed_account_can_begin_no_upload() -> None:
+    user = make_user()
+    erase(user)
+
+    with pytest.raises(NotFound):
+        direct.begin_upload(owner_id=user.id, category="chat_attachment", name="a", size=100)
+
+    assert (DirectUpload.objects.count(), StorageUse.objects.count()) == (0, 0)
 
 
 class FakeScanner(socketserver.ThreadingTCPServer):
@@ -259,8 +454,10 @@ def test_f27_an_infected_file_is_refused_deleted_and_told(scanner: FakeScanner) 
     made = send(client, EICAR).json()
     shown = client.get(f"/api/v1/files/{made['id']}/").json()
 
-    assert (shown["state"], shown["url"]) == ("refused", None)
-    assert kept() == 0
+    assert (shown["state"], shown["url"], shown["size"]) == ("refused", None, 0)
+    assert (kept(), StorageUse.objects.get().used) == (0, 0)
+    assert client.delete(f"/api/v1/files/{made['id']}/").status_code == 204
+    assert StorageUse.objects.get().used == 0
 
 
 def test_an_infected_avatar_is_refused_at_once(scanner: FakeScanner) -> None:
@@ -323,6 +520,30 @@ def test_orphans_go_after_a_day_and_what_is_known_stays(monkeypatch: pytest.Monk
     old = orphans.collect_orphans()
 
     assert (young, old, kept()) == (0, 2, known)
+
+
+def test_orphans_of_any_name_go_and_asked_for_zips_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = f"exports/{uuid4().hex}.zip"
+    DataExport.objects.create(user=make_user(), key=wanted, status=DataExport.Status.READY)
+    private = storages["private"]
+    for key in (wanted, f"exports/{uuid4().hex}.zip", f"incoming/{uuid4().hex}_a1b2c3d", "ab/odd name.txt"):
+        private.save(key, ContentFile(b"x"))
+    monkeypatch.setattr(orphans, "_MIN_AGE", timedelta(days=-1))
+
+    assert orphans.collect_orphans() == 3
+    assert (kept(), private.exists(wanted)) == (1, True)
+
+
+def test_an_orphan_the_store_does_not_delete_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn(UnwellStorage):
+        def delete(self, name: str) -> None:
+            raise ConnectionError
+
+    store.save(store.PRIVATE, b"left behind", "txt")
+    monkeypatch.setattr(orphans, "_MIN_AGE", timedelta(days=-1))
+    monkeypatch.setattr(store, "store_of", lambda alias: Stubborn(storages[alias]))
+
+    assert (orphans.collect_orphans(), kept()) == (0, 1)
 
 
 async def _ask(headers: list[tuple[bytes, bytes]], bodies: list[bytes]) -> tuple[int, dict[str, Any], int]:

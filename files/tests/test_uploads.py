@@ -19,7 +19,8 @@ from rest_framework.test import APIClient
 from accounts.tests.factories import make_user
 from billing.models import Tier
 from common.testing.clients import make_api_client
-from files import links
+from files import links, sandbox
+from files.charges import LEAST
 from files.models import File, StorageUse
 from files.services import store, uploads
 from files.tests import samples
@@ -115,6 +116,55 @@ def test_pictures_lose_their_metadata_and_keep_their_turn() -> None:
 
     shown = Image.open(BytesIO(data))
     assert (shown.size, dict(shown.getexif()), b"taken at home" in data) == ((60, 80), {}, False)
+
+
+@pytest.mark.parametrize("second", [(40, 30), (80, 60)])
+def test_a_phone_s_jpeg_is_one_still_picture_the_right_way_up(second: tuple[int, int]) -> None:
+    client = make_api_client(make_user())
+
+    data = samples.phone_picture((80, 60), second, turn=6)
+    shown = Image.open(BytesIO(body(fetch(client, send(client, data).json()["url"]))))
+
+    assert (shown.size, getattr(shown, "n_frames", 1)) == ((60, 80), 1)
+
+
+def test_a_moving_picture_is_turned_the_right_way_up() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = [Image.new("RGB", (80, 60), colour) for colour in ("red", "blue")]
+    out = BytesIO()
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], exif=exif)
+    client = make_api_client(make_user())
+
+    made = send(client, out.getvalue()).json()
+    shown: Any = Image.open(BytesIO(body(fetch(client, made["url"]))))
+
+    assert (shown.size, shown.n_frames, dict(shown.getexif())) == ((60, 80), 2, {})
+
+
+def test_what_the_encoder_does_not_take_is_damaged() -> None:
+    frames = [Image.new("RGBA", size) for size in ((20, 20), (10, 10))]
+
+    with pytest.raises(sandbox.Refused, match="damaged"):
+        sandbox._as_moving_webp(frames, [100, 100])
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("evil.html", "evil.txt"),
+        ("evil.exe.html", "evil.exe.txt"),
+        (".htaccess", ".htaccess.txt"),
+        ("Dr. No", "Dr. No.txt"),
+        ("notes", "notes.txt"),
+    ],
+)
+def test_a_file_is_saved_under_the_ending_of_what_it_is(name: str, saved: str) -> None:
+    client = make_api_client(make_user())
+
+    shown = fetch(client, send(client, HTML, name=name).json()["url"])
+
+    assert shown["Content-Disposition"] == f'attachment; filename="{saved}"'
 
 
 POLYGLOTS = {
@@ -353,31 +403,41 @@ def test_room_is_counted_with_the_sizes_and_given_back() -> None:
     client.delete(f"/api/v1/files/{made['id']}/")
     after = client.get("/api/v1/files/usage/").json()
 
-    assert full["used"] == made["size"] + 11
+    assert made["size"] < LEAST
+    assert full["used"] == 2 * LEAST
     assert full["quota"] == 100 * 1024 * 1024
     assert after == {
-        "used": 11,
+        "used": LEAST,
         "quota": full["quota"],
-        "categories": [{"category": "chat_attachment", "files": 1, "bytes": 11}],
+        "categories": [{"category": "chat_attachment", "files": 1, "bytes": LEAST}],
     }
     assert kept() == 1
 
 
 def test_a_full_storage_takes_no_more_and_says_how_full() -> None:
-    quota(20)
+    quota(9_000)
     client = make_api_client(make_user())
-    send(client, b"fifteen letters")
+    send(client, b"a" * 5_000)
 
     response = send(client, b"six or so")
 
     assert (response.status_code, response.json()["code"]) == (403, "limit_reached")
-    assert (response.json()["limit"], response.json()["used"]) == (20, 15)
+    assert (response.json()["limit"], response.json()["used"]) == (9_000, 5_000)
     assert (File.objects.count(), kept()) == (1, 1)
+
+
+def test_tiny_files_fill_a_storage_too() -> None:
+    quota(3 * LEAST)
+    client = make_api_client(make_user())
+
+    answers = [send(client, b"x").status_code for _number in range(4)]
+
+    assert answers == [201] * 3 + [403]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_quota_holds_under_parallel_uploads_and_deletes() -> None:
-    quota(100)
+    quota(20_000)
     user = make_user()
     start = threading.Barrier(12)
 
@@ -387,7 +447,7 @@ def test_the_quota_holds_under_parallel_uploads_and_deletes() -> None:
             for _round in range(4):
                 try:
                     file = uploads.upload_file(
-                        owner_id=user.id, category="chat_attachment", name="a", data=b"x" * 30
+                        owner_id=user.id, category="chat_attachment", name="a", data=b"x" * 6_000
                     )
                 except uploads.quota.StorageFull:
                     continue
@@ -401,7 +461,7 @@ def test_the_quota_holds_under_parallel_uploads_and_deletes() -> None:
         assert Counter(pool.map(work, range(12))) == {"done": 12}
 
     used = StorageUse.objects.get(owner=user).used
-    assert used == sum(File.objects.filter(owner=user).values_list("size", flat=True)) <= 100
+    assert used == sum(File.objects.filter(owner=user).values_list("size", flat=True)) <= 20_000
     assert kept() == File.objects.count()
 
 

@@ -1,5 +1,6 @@
 """Making, changing, deleting and copying personas."""
 
+from collections.abc import Callable
 from typing import Unpack
 from uuid import UUID
 
@@ -31,9 +32,6 @@ _COPIED = (
     "category_id",
     "language",
     "rating",
-    "avatar_key",
-    "card_image_key",
-    "portrait_key",
     "card",
     "lorebook",
 )
@@ -89,16 +87,17 @@ def restore_persona(*, user_id: UUID, persona_id: UUID) -> Persona:
 
 
 def clone_persona(*, user_id: UUID, persona_id: UUID) -> Persona:
-    """A private copy for `user_id` that remembers where it came from.
+    """A private copy for `user_id`, with a picture of its own, that remembers where it came from.
 
     Raises NotFound and MaturePersona as get_visible_persona, CopyingForbidden where the owner does not
-    allow it, PersonaLimitReached as create_persona.
+    allow it, PersonaLimitReached as create_persona, and what copy_portrait raises.
     """
     original = selectors.get_visible_persona(user_id, persona_id)
     if not may_take_definition(user_id, original):
         raise CopyingForbidden
     copied = {name: getattr(original, name) for name in _COPIED}
-    return add_persona(Persona(owner_id=user_id, cloned_from_id=original.pk, **copied))
+    copy = Persona(owner_id=user_id, cloned_from_id=original.pk, **copied)
+    return _add(copy, lambda: portraits.copy_portrait(user_id, original))
 
 
 def may_take_definition(user_id: UUID, persona: Persona) -> bool:
@@ -112,12 +111,18 @@ def add_persona(persona: Persona, *, picture: bytes | None = None) -> Persona:
     Raises PersonaLimitReached, EmailNotVerified and MaturePersona as create_persona, and what make_portrait
     raises. Nothing is kept where it raises.
     """
+    if picture is None:
+        return _add(persona)
+    return _add(persona, lambda: portraits.store_portrait(persona.owner_id, persona.name, picture))
+
+
+def _add(persona: Persona, keep_picture: Callable[[], dict[str, str]] | None = None) -> Persona:
     persona.slug = _free_slug(persona.name)
     keys = {}
-    if picture is not None:
+    if keep_picture is not None:
         # Early, before the work on the picture; what counts is the check under the lock.
         _check_limit(persona.owner_id)
-        keys = portraits.store_portrait(persona.owner_id, persona.name, picture)
+        keys = keep_picture()
     for name, key in keys.items():
         setattr(persona, name, key)
     try:

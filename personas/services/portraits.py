@@ -35,12 +35,27 @@ def store_portrait(owner_id: UUID, name: str, data: bytes) -> dict[str, str]:
     Raises as upload_file does.
     """
     file = uploads.upload_file(owner_id=owner_id, category=File.Category.PERSONA_IMAGE, name=name, data=data)
-    return {"avatar_key": file.thumbnail_key, "card_image_key": file.card_key, "portrait_key": file.key}
+    return _keys_of(file)
+
+
+def copy_portrait(owner_id: UUID, original: Persona) -> dict[str, str]:
+    """Keep a persona's picture once more, as a file of this owner's, so that each may delete their own.
+
+    Answers as store_portrait, nothing where there is no picture. Raises as copy_picture does.
+    """
+    if not original.portrait_key:
+        return {}
+    file = uploads.copy_picture(owner_id=owner_id, key=original.portrait_key, name=original.name)
+    return _keys_of(file) if file else {}
 
 
 def delete_files(keys: Iterable[str]) -> None:
     """Delete the files of a picture once the current transaction, if any, is saved."""
     uploads.delete_by_keys(keys)
+
+
+def _keys_of(file: File) -> dict[str, str]:
+    return {"avatar_key": file.thumbnail_key, "card_image_key": file.card_key, "portrait_key": file.key}
 
 
 def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
@@ -50,7 +65,5 @@ def _replace(user_id: UUID, persona_id: UUID, keys: dict[str, str]) -> Persona:
         for name, key in keys.items():
             setattr(persona, name, key)
         persona.save(update_fields=_KEYS)
-        if not Persona.objects.filter(portrait_key=before["portrait_key"]).exists():
-            # No copy of the persona shows them either.
-            delete_files(before.values())
+        delete_files(before.values())
     return persona

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from PIL import Image
 
+from accounts.models import Erasure
+from accounts.services import erasures
 from accounts.tests.factories import make_user
+from billing.models import Tier
+from files.charges import charge
+from files.models import File, StorageUse
+from files.services import uploads
 from personas.cards import png
 from personas.cards.importer import read_card
 from personas.models import Persona
@@ -278,6 +285,55 @@ def test_the_portrait_of_a_copy_outlives_the_original_s(
     with django_capture_on_commit_callbacks(execute=True):
         client.delete(f"{URL}{persona.pk}/avatar/")
     assert picture_at(client, copy["avatar_url"]).size == (192, 192)
+
+
+def test_a_copy_s_picture_is_its_owner_s_own_whatever_becomes_of_the_original_s(
+    api_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    author, other = make_user(), make_user()
+    persona = make_persona(author, name="Orig")
+    client, theirs = api_client(author), api_client(other)
+    upload(client, f"{URL}{persona.pk}/avatar/", make_picture())
+    copy = theirs.post(f"{URL}{persona.pk}/clone/").json()
+    theirs.patch(f"{URL}{copy['id']}/", {"name": "A secret"})
+    original, copied = File.objects.get(owner=author), File.objects.get(owner=other)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        client.delete(f"{URL}{persona.pk}/avatar/")
+        Erasure.objects.create(user=author, erase_at=timezone.now())
+        erasures.erase_account(user_id=author.id)
+
+    assert not set(original.keys) & set(copied.keys)
+    assert (copied.size, copied.facts) == (original.size, original.facts)
+    assert StorageUse.objects.get(owner=other).used == charge(copied.size)
+    assert list(File.objects.all()) == [copied]
+    assert picture_at(theirs, copy["avatar_url"]).size == (192, 192)
+
+
+def test_a_picture_somebody_copied_is_still_its_owner_s_to_delete(api_client: Client) -> None:
+    author = make_user()
+    persona = make_persona(author)
+    client = api_client(author)
+    file = uploads.upload_file(owner_id=author.id, category="persona_image", name="a", data=make_picture())
+    shown = {"avatar_key": file.thumbnail_key, "card_image_key": file.card_key, "portrait_key": file.key}
+    Persona.objects.filter(pk=persona.pk).update(**shown)
+    api_client(make_user()).post(f"{URL}{persona.pk}/clone/")
+    Persona.objects.filter(pk=persona.pk).update(**dict.fromkeys(shown, ""))
+
+    assert client.delete(f"/api/v1/files/{file.id}/").status_code == 204
+
+
+def test_a_full_storage_takes_no_copy_of_a_picture(api_client: Client) -> None:
+    author, other = make_user(), make_user()
+    persona = make_persona(author)
+    upload(api_client(author), f"{URL}{persona.pk}/avatar/", make_picture())
+    Tier.objects.update(storage_bytes=10)
+
+    response = api_client(other).post(f"{URL}{persona.pk}/clone/")
+
+    assert (response.status_code, response.json()["code"]) == (403, "limit_reached")
+    assert not Persona.objects.filter(owner=other).exists()
+    assert not File.objects.filter(owner=other).exists()
 
 
 @pytest.mark.parametrize(
