@@ -21,7 +21,8 @@ from common.errors import NotAuthenticated
 _WAIT_MILLISECONDS = 3000
 _HEADLESS = (
     r"/_allauth/(?:app|browser)/v1/auth/"
-    r"(?:code/confirm|phone/verify|email/verify|password/reset|2fa/authenticate|2fa/reauthenticate)/?"
+    r"(?:code/confirm|phone/verify|email/verify|password/reset|reauthenticate/code|"
+    r"2fa/authenticate|2fa/reauthenticate)/?"
 )
 _PAGES = (
     r"/accounts/(?:login/code/confirm|phone/verify|password/reset/confirm|"

@@ -13,6 +13,7 @@ def _added(client: Client) -> list[URLPattern]:
         "auth/code/request": views.RequestLoginCodeView,
         "auth/password/request": views.RequestPasswordResetView,
         "auth/password/reset": views.ResetPasswordView,
+        "auth/reauthenticate/code": views.ReauthenticateByCodeView,
         "account/phone": views.ManagePhoneView,
         "account/providers": views.ManageProvidersView,
     }

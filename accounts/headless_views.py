@@ -1,8 +1,10 @@
 """What our contract adds to django-allauth's headless API: logging in by a number alone, resets by code."""
 
 import re
+from http import HTTPStatus
 from typing import Any, ClassVar
 
+from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.account.fields import PhoneField
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.core import ratelimit
@@ -15,7 +17,8 @@ from allauth.headless.account.inputs import (
 )
 from allauth.headless.account.response import PasswordResetKeyResponse, PhoneNumbersResponse
 from allauth.headless.adapter import get_adapter
-from allauth.headless.base.response import AuthenticationResponse
+from allauth.headless.base.response import APIResponse, AuthenticationResponse, ConflictResponse
+from allauth.headless.base.views import AuthenticatedAPIView
 from allauth.headless.constants import Client
 from allauth.headless.internal.restkit import inputs
 from allauth.headless.internal.restkit.response import ErrorResponse
@@ -28,6 +31,7 @@ from django.utils.decorators import method_decorator
 from accounts.adapters import AccountAdapter
 from accounts.authentication import signed_in_user
 from accounts.password_codes import PasswordCodeProcess
+from accounts.reauthentication import ReauthenticationProcess
 from accounts.services import phone_numbers, ways_in
 
 _KEY_OF_LINK = re.compile(r"[0-9A-Za-z_]+-.{20,}")
@@ -162,6 +166,34 @@ class ResetPasswordView(views.ResetPasswordView):
             return ErrorResponse(request, input=checked)
         self.process.confirm_code()
         return PasswordResetKeyResponse(request, self.process.user)
+
+
+class ReauthenticationCodeInput(inputs.Input):
+    code = inputs.CharField(required=False)
+
+
+class ReauthenticateByCodeView(AuthenticatedAPIView):
+    """Step-up for accounts without password and second factor.
+
+    POST without a code sends one to the account's address or number and answers 202; POST `{code}` proves it
+    and answers as a sign-in does. A fifth wrong code ends it.
+    """
+
+    input_class = ReauthenticationCodeInput
+
+    @method_decorator(rate_limit(action="reauthenticate"))
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        code = self.input.cleaned_data["code"]
+        if not code:
+            process = ReauthenticationProcess.begin(request)
+            return APIResponse(request, data={"recipient": process.recipient}, status=HTTPStatus.ACCEPTED)
+        found = ReauthenticationProcess.resume(request)
+        if found is None:
+            return ConflictResponse(request)
+        if not found.enter(code):
+            self.input.add_error("code", get_account_adapter().validation_error("incorrect_code"))
+            return ErrorResponse(request, input=self.input)
+        return AuthenticationResponse(request)
 
 
 class DisconnectInput(inputs.Input):

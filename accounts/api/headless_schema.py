@@ -62,6 +62,7 @@ def _describe_ours(headless: dict[str, Any]) -> None:
         "Apps get a code by mail or text and the answer 401 with the pending flow `password_reset_by_code`;"
         " browsers get a mail with a link and the answer 200. Known and unknown accounts answer the same."
     )
+    paths[f"{_V1}auth/reauthenticate/code"] = {"post": _step_up(paths)}
     phone = paths[f"{_V1}account/phone"]
     phone["delete"] = {
         "tags": phone["get"]["tags"],
@@ -72,6 +73,26 @@ def _describe_ours(headless: dict[str, Any]) -> None:
             "200": {"$ref": f"{_REF}responses/PhoneNumbers"},
             "400": {"$ref": f"{_REF}responses/Error"},
             "401": {"$ref": f"{_REF}responses/AuthenticationOrReauthentication"},
+        },
+    }
+
+
+def _step_up(paths: dict[str, Any]) -> dict[str, Any]:
+    by_password = paths[f"{_V1}auth/reauthenticate"]["post"]
+    code = {"type": "object", "properties": {"code": {"$ref": f"{_REF}schemas/Code"}}}
+    return {
+        **by_password,
+        "summary": "Reauthenticate by a code",
+        "description": (
+            "For accounts without password and second factor, whose 401 names no flow. Without a code one is"
+            " sent to the account's address or number (202); with it the answer is that of a sign-in."
+        ),
+        "requestBody": {"content": {"application/json": {"schema": code}}},
+        "responses": {
+            **by_password["responses"],
+            "202": {"description": "The code is on its way to `data.recipient`."},
+            "409": {"description": "No code was asked for, or it is over."},
+            "429": {"$ref": f"{_REF}responses/TooManyRequests"},
         },
     }
 

@@ -19,6 +19,7 @@ from django.test import Client
 
 from accounts.models import ApiKey, User
 from accounts.services import api_keys, sessions, ways_in
+from accounts.session_store import SessionStore
 from accounts.tests.factories import PASSWORD, make_user
 from accounts.tests.id_provider import KeyServer, google_claims, running_key_server, sign
 from accounts.tests.test_code_races import at_once
@@ -240,3 +241,34 @@ def test_a_text_that_proved_it_again_counts_as_read() -> None:
     client.post("/accounts/reauthenticate/code/")
     client.post("/accounts/reauthenticate/code/", {"code": code_in(texts_to(NUMBER)[0])})
     assert Client().post("/accounts/login/phone/", {"phone": NUMBER}).status_code == 302
+
+
+def test_an_app_proves_it_again_by_a_code() -> None:
+    """For accounts without a password, after the five minutes of a sign-in."""
+    user = make_user("ada@example.com")
+    User.objects.filter(id=user.id).update(password="!")
+    tokens = come_by_code("ada@example.com").json()["meta"]
+    headers = {"X-Session-Token": tokens["session_token"]}
+    session = SessionStore(tokens["session_token"])
+    records = session["account_authentication_methods"]
+    session["account_authentication_methods"] = [{**record, "at": record["at"] - 600} for record in records]
+    session.save()
+
+    def post(path: str, **body: str) -> Any:
+        return Client().post(
+            f"{APP}/{path}", json.dumps(body), content_type="application/json", headers=headers
+        )
+
+    refused = post("account/email", email="new@example.com")
+    sent = post("auth/reauthenticate/code")
+    code = mailed_code()
+    wrong = post("auth/reauthenticate/code", code=other_code(code))
+    right = post("auth/reauthenticate/code", code=code)
+    again = post("auth/reauthenticate/code", code=code)
+    added = post("account/email", email="new@example.com")
+
+    assert (refused.status_code, refused.json()["data"]["flows"]) == (401, [])
+    assert (sent.status_code, sent.json()["data"]) == (202, {"recipient": "ada@example.com"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (400, "incorrect_code")
+    assert (right.status_code, right.json()["meta"]["is_authenticated"]) == (200, True)
+    assert (again.status_code, added.status_code) == (409, 200)
