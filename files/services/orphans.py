@@ -1,5 +1,6 @@
 """Bytes nobody points at any more: left behind by a crash between the store and the database."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -15,6 +16,8 @@ from files.services import store
 
 logger = structlog.get_logger("parlor.files")
 _MIN_AGE = timedelta(days=1)
+# What else somebody keeps in the same bucket is none of our business.
+_OUR_FOLDERS = re.compile(r"[0-9a-f]{2}|incoming|exports", re.ASCII)
 _BATCH = 500
 
 
@@ -65,7 +68,7 @@ def _old_keys(storage: Storage) -> Iterator[str]:
         folders, _files = storage.listdir("")
     except FileNotFoundError:
         return
-    for folder in sorted(folders):
+    for folder in sorted(filter(_OUR_FOLDERS.fullmatch, folders)):
         for name in storage.listdir(folder)[1]:
             key = f"{folder}/{name}"
             if storage.get_modified_time(key) < before:

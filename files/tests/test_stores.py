@@ -522,6 +522,17 @@ def test_orphans_go_after_a_day_and_what_is_known_stays(monkeypatch: pytest.Monk
     assert (young, old, kept()) == (0, 2, known)
 
 
+def test_folders_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "_MIN_AGE", timedelta(days=-1))
+    names = ["backups/monday.sql", "abc/page.html"]
+    for name in names:
+        storages["private"].save(name, ContentFile(b"somebody else's"))
+    assert orphans.collect_orphans() == 0
+    for name in names:
+        assert storages["private"].exists(name)
+        storages["private"].delete(name)
+
+
 def test_orphans_of_any_name_go_and_asked_for_zips_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = f"exports/{uuid4().hex}.zip"
     DataExport.objects.create(user=make_user(), key=wanted, status=DataExport.Status.READY)
