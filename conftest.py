@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ledger-seed", type=int, default=0, help="repeat a run of the ledger's state machine")
     parser.addoption("--api-examples", type=int, default=25, help="generated requests to each API operation")
     parser.addoption("--fuzz-seconds", type=int, default=48, help="how long made-up files are decoded")
-    parser.addoption("--timing-pairs", type=int, default=40, help="known and unknown accounts asked about")
+    parser.addoption("--timing-pairs", type=int, default=25, help="known and unknown accounts asked about")
     parser.addoption("--api-seed", type=int, default=20_261_120, help="other generated requests")
 
 

@@ -68,6 +68,7 @@ for (const form of document.querySelectorAll("[data-passkey]")) {
     continue;
   }
   form.hidden = false;
+  form.querySelector("button").disabled = false;
   form.addEventListener("submit", async (event) => {
     const box = form.querySelector("[name=credential]");
     if (box.value) return;
