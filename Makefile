@@ -13,7 +13,7 @@ stop:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m config.embedded stop; fi
 
 test: $(VENV)/.dev-ready
-	@$(BIN)/python -m pytest --numprocesses 3 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check .
