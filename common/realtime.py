@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.db import transaction
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 logger = structlog.get_logger("parlor.realtime")
@@ -30,12 +31,21 @@ def publish(group: str, event: dict[str, Any]) -> None:
 
 async def apublish(group: str, event: dict[str, Any]) -> None:
     """Send `event` at once from async code."""
-    layer = get_channel_layer()
+    message = {"type": "realtime.event", "event": event}
     # Redis being away costs a signal, never the work that caused it.
     try:
-        await layer.group_send(group, {"type": "realtime.event", "event": event})
+        await _send(group, message)
     except (OSError, TimeoutError, RedisError, ChannelFull) as error:
         logger.warning("realtime_unavailable", error=type(error).__name__)
+
+
+async def _send(group: str, message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    try:
+        await layer.group_send(group, message)
+    except (OSError, RedisConnectionError):
+        # A connection of before a restart of Redis says so only when it is used; the next one is new.
+        await layer.group_send(group, message)
 
 
 def _send_quietly(group: str, event: dict[str, Any]) -> None:
