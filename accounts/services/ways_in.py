@@ -79,7 +79,7 @@ def find_by_address(email: str) -> User | None:
 def release(email: str) -> None:
     """Take an address, which its owner has just proved elsewhere, off the accounts that only claim it."""
     claims = EmailAddress.objects.filter(email__iexact=email, verified=False)
-    claims.exclude(user__email__iexact=email).delete()
+    _remove_all(claims.exclude(user__email__iexact=email))
 
 
 def has_proved_address(user: User) -> bool:
@@ -124,7 +124,7 @@ def clear_unproved(*, user: User, email: str, keep_password: bool = False) -> No
 
 
 def _remove_all(rows: Any) -> None:
-    """Past the guard of the last way in: the address that is being proved is the next one."""
+    """Past the guard of the last way in: who proves an address now comes before who claimed it."""
     rows.may_leave_none = True
     rows.delete()
 

@@ -82,6 +82,13 @@ def test_x22_an_address_somebody_only_added_lets_nobody_into_their_account(keys:
     assert come_by_code("evil@example.com").json()["data"]["user"]["id"] == str(holder.id)
 
 
+def test_a_claim_keeps_nobody_out_even_where_it_is_all_somebody_has(keys: KeyServer) -> None:
+    holder = make_user(None)
+    EmailAddress.objects.create(user=holder, email="ada@example.com", verified=False, primary=False)
+    came = by_token("google", sign(google_claims()))
+    assert (came.status_code, came.json()["data"]["user"]["id"] == str(holder.id)) == (200, False)
+
+
 def test_an_address_nobody_proved_is_no_last_way_in() -> None:
     user = make_user(None, phone=NUMBER)
     User.objects.filter(id=user.id).update(password="!")
