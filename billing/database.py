@@ -12,9 +12,12 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from billing.errors import LedgerUnavailable
+from billing.models import Wallet
 
 T = TypeVar("T")
 
+_WALLET_FIELDS = [field.attname for field in Wallet._meta.concrete_fields]
+_WALLET_COLUMNS = ", ".join(str(field.column) for field in Wallet._meta.concrete_fields)
 RETRY_SECONDS = 6.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
@@ -34,6 +37,20 @@ def call(function: str, *arguments: Any, now: datetime | None = None) -> tuple[A
     Raises LedgerUnavailable when trying again did not help.
     """
     return retrying(lambda: _call(function, arguments, now)[0])
+
+
+def clock() -> datetime:
+    """The database's time, which all processes share."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+def wallet(function: str, *arguments: Any, now: datetime | None = None) -> Wallet | None:
+    """The wallet a money function answers, or None."""
+    row = retrying(lambda: _call(function, arguments, now, columns=_WALLET_COLUMNS)[0])
+    return None if row[0] is None else Wallet.from_db("default", _WALLET_FIELDS, row)
 
 
 def call_many(function: str, *arguments: Any, now: datetime | None = None) -> list[tuple[Any, ...]]:
@@ -85,12 +102,16 @@ def is_retryable(error: BaseException) -> bool:
     return sqlstate in _RETRYABLE or sqlstate.startswith("08")
 
 
-def _call(function: str, arguments: tuple[Any, ...], now: datetime | None) -> list[tuple[Any, ...]]:
+def _call(
+    function: str, arguments: tuple[Any, ...], now: datetime | None, columns: str = "*"
+) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(_statement(function, len(arguments) + 2), (*arguments, settings.TIME_ZONE, now))
+        cursor.execute(
+            _statement(function, len(arguments) + 2, columns), (*arguments, settings.TIME_ZONE, now)
+        )
         return cursor.fetchall()
 
 
 @cache
-def _statement(function: str, arguments: int) -> str:
-    return f"SELECT * FROM {function}({', '.join(['%s'] * arguments)})"  # noqa: S608 - our own names
+def _statement(function: str, arguments: int, columns: str) -> str:
+    return f"SELECT {columns} FROM {function}({', '.join(['%s'] * arguments)})"  # noqa: S608 - our own names

@@ -27,6 +27,50 @@ class InsufficientCredits(DomainError):
         self.available = available
 
 
+class CreditsOwed(InsufficientCredits):
+    """402: credits were spent whose payment went back; nothing can be spent until they are paid off."""
+
+    def __init__(self, *, required: int, owed: int, packs: list[dict[str, Any]]) -> None:
+        super().__init__(required=required, available=0, packs=packs)
+        self.detail = _(
+            "A payment of yours went back after its credits were spent. You owe %(owed)s credits."
+        ) % {"owed": format_credits(owed)}
+        self.extra["owed"] = format_credits(owed)
+
+
+class PaymentRefused(DomainError):
+    code = "payment_refused"
+    status = 402
+    title = _("The payment was refused")
+
+
+class EmailNotVerified(PermissionDenied):
+    code = "email_not_verified"
+    title = _("Verify your email address first")
+
+
+class SpendingPaused(PermissionDenied):
+    title = _("You have paused spending")
+
+
+class OwnMessageLimit(LimitReached):
+    def __init__(self, *, limit: int, required: int) -> None:
+        super().__init__(
+            _("This could cost more than the most you allow for a message."),
+            limit=format_credits(limit),
+            used=format_credits(required),
+        )
+
+
+class OwnDayLimit(LimitReached):
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            _("You have reached the most you allow for a day."),
+            limit=format_credits(limit),
+            used=format_credits(limit),
+        )
+
+
 class DailyMessageLimit(LimitReached):
     def __init__(self, *, limit: int, used: int) -> None:
         super().__init__(_("You have sent all of today's messages."), limit=limit, used=used)
@@ -55,3 +99,11 @@ class LedgerUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(_("Your wallet cannot be reached right now. Please try again."), retry_after=5)
+
+
+class NotOurs(Exception):
+    """A store tells of people or things that are none of ours; nothing is done."""
+
+
+class Quarantined(Exception):
+    """A store tells what our books contradict; nothing is done until staff have looked."""

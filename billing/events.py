@@ -7,8 +7,9 @@ from common import realtime
 from common.credits import format_credits
 
 
-def publish_wallet_changed(user_id: UUID, available: int) -> None:
-    """Tell the user's sockets, after the current transaction, what can be spent now."""
-    realtime.publish(
-        user_group(user_id), {"type": "wallet.changed", "wallet": {"available": format_credits(available)}}
-    )
+def publish_wallet_changed(user_id: UUID, available: int, tier: str = "") -> None:
+    """Tell the user's sockets, after the current transaction, what can be spent now, and of a tier."""
+    wallet = {"available": format_credits(available)}
+    if tier:
+        wallet["tier"] = tier
+    realtime.publish(user_group(user_id), {"type": "wallet.changed", "wallet": wallet})

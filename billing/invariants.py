@@ -71,18 +71,21 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "balances_are_sums",
-        "A wallet's balance in each bucket is the sum of the bucket's entries.",
+        "A wallet's balance in each bucket, what it owes and what is frozen are sums of entries.",
         """
         SELECT wallet.user_id, bucket.name, bucket.balance, coalesce(total.amount, 0)
           FROM billing_wallet wallet
          CROSS JOIN LATERAL (VALUES ('daily', wallet.daily_balance), ('bonus', wallet.bonus_balance),
-                                    ('purchased', wallet.purchased_balance)) AS bucket (name, balance)
+                                    ('purchased', wallet.purchased_balance), ('debt', -wallet.debt),
+                                    ('frozen', wallet.frozen)) AS bucket (name, balance)
           LEFT JOIN billing_ledgeraccount account
                  ON account.user_id = wallet.user_id AND account.name = bucket.name
           LEFT JOIN LATERAL (SELECT sum(entry.direction * entry.amount) AS amount
                                FROM billing_ledgerentry entry
                               WHERE entry.account_id = account.id) total ON true
-         WHERE {users:wallet} AND (account.id IS NULL OR bucket.balance <> coalesce(total.amount, 0))
+         WHERE {users:wallet}
+           AND (account.id IS NULL AND bucket.name NOT IN ('debt', 'frozen')
+                OR bucket.balance <> coalesce(total.amount, 0))
         """,
     ),
     Check(
@@ -216,7 +219,7 @@ CHECKS: tuple[Check, ...] = (
          CROSS JOIN LATERAL (
                SELECT sum(entry.direction * entry.amount) AS amount FROM billing_ledgerentry entry
                  JOIN billing_ledgeraccount account ON account.id = entry.account_id
-                WHERE entry.transaction_id = t.id AND account.user_id IS NOT NULL) total
+                WHERE entry.transaction_id = t.id AND account.name IN ('daily', 'bonus', 'purchased')) total
          WHERE {users:t} AND t.amount <> coalesce(total.amount, 0)
         """,
     ),
@@ -230,6 +233,111 @@ CHECKS: tuple[Check, ...] = (
                               WHERE hold.user_id = wallet.user_id AND hold.state = 'held'
                                 AND hold.day < wallet.day) earlier
          WHERE {users:wallet} AND wallet.daily_balance > wallet.daily_granted + earlier.held
+        """,
+    ),
+    Check(
+        "day_spent_is_sum",
+        "What a wallet says was spent today is the sum of today's charges.",
+        """
+        SELECT wallet.user_id, wallet.day_spent, spent.amount FROM billing_wallet wallet
+         CROSS JOIN LATERAL (SELECT coalesce(sum(-t.amount), 0) AS amount FROM billing_ledgertransaction t
+                              WHERE t.user_id = wallet.user_id AND t.number > wallet.day_number
+                                AND t.kind = 'charge') spent
+         WHERE {users:wallet} AND wallet.day_spent <> spent.amount
+        """,
+    ),
+    Check(
+        "debts_are_paid_first",
+        "Whoever owes credits has none to spend but the day's.",
+        """
+        SELECT wallet.user_id, wallet.debt FROM billing_wallet wallet
+         WHERE {users:wallet} AND wallet.debt > 0
+           AND (bonus_balance > bonus_held OR purchased_balance > purchased_held)
+        """,
+    ),
+    Check(
+        "payments_are_booked",
+        "Every payment is in the ledger once, with its money and its credits.",
+        """
+        SELECT payment.id, payment.amount, payment.credits, booked.money, booked.credits
+          FROM billing_payment payment
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(entry.direction * entry.amount)
+                               FILTER (WHERE account.name = 'store'
+                                         AND account.currency = payment.currency), 0) AS money,
+                      coalesce(sum(-entry.direction * entry.amount)
+                               FILTER (WHERE account.name = 'sold'), 0) AS credits
+                 FROM billing_ledgertransaction t
+                 JOIN billing_ledgerentry entry ON entry.transaction_id = t.id
+                 JOIN billing_ledgeraccount account ON account.id = entry.account_id
+                WHERE t.key = 'payment:' || payment.store || ':' || payment.external_id
+                  AND t.user_id = payment.user_id) booked
+         WHERE {users:payment} AND (booked.money, booked.credits) <> (payment.amount, payment.credits)
+        """,
+    ),
+    Check(
+        "sales_have_payments",
+        "No credits were sold, and no money came in, without a payment.",
+        """
+        SELECT t.id, t.key FROM billing_ledgertransaction t
+         WHERE {users:t} AND t.kind IN ('purchase', 'plan')
+           AND NOT EXISTS (SELECT FROM billing_payment payment
+                            WHERE payment.user_id = t.user_id AND t.reference = 'payment:' || payment.id
+                              AND t.key = 'payment:' || payment.store || ':' || payment.external_id)
+        """,
+    ),
+    Check(
+        "returns_are_booked",
+        "What came back of a payment is the sum of its refunds, in the ledger too, and never more than it.",
+        """
+        SELECT payment.id, payment.returned, payment.credits_returned, refunds.money, refunds.credits,
+               booked.money, booked.credits
+          FROM billing_payment payment
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(refund.counted), 0) AS money, coalesce(sum(refund.credits), 0) AS credits
+                 FROM billing_refund refund WHERE refund.payment_id = payment.id) refunds
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(-entry.direction * entry.amount)
+                               FILTER (WHERE account.name = 'store'), 0) AS money,
+                      coalesce(sum(entry.direction * entry.amount)
+                               FILTER (WHERE account.name = 'sold'), 0) AS credits
+                 FROM billing_refund refund
+                 JOIN billing_ledgertransaction t
+                   ON t.key = refund.kind || ':' || payment.id || ':' || refund.external_id
+                 JOIN billing_ledgerentry entry ON entry.transaction_id = t.id
+                 JOIN billing_ledgeraccount account ON account.id = entry.account_id
+                WHERE refund.payment_id = payment.id) booked
+         WHERE {users:payment}
+           AND ((payment.returned, payment.credits_returned) <> (refunds.money, refunds.credits)
+                OR (refunds.money, refunds.credits) <> (booked.money, booked.credits)
+                OR payment.returned > payment.amount OR payment.credits_returned > payment.credits)
+        """,
+    ),
+    Check(
+        "frozen_belongs_to_disputes",
+        "What is frozen of a wallet is what its open disputes set aside.",
+        """
+        SELECT wallet.user_id, wallet.frozen, open.amount FROM billing_wallet wallet
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(dispute.frozen_bonus + dispute.frozen_purchased), 0) AS amount
+                 FROM billing_dispute dispute JOIN billing_payment payment ON payment.id = dispute.payment_id
+                WHERE payment.user_id = wallet.user_id) open
+         WHERE {users:wallet} AND wallet.frozen <> open.amount
+        """,
+    ),
+    Check(
+        "tiers_follow_subscriptions",
+        "A wallet's tier is the best its subscriptions give.",
+        """
+        SELECT wallet.user_id, wallet.tier_id, wallet.tier_until, best.tier_id FROM billing_wallet wallet
+          LEFT JOIN LATERAL (
+               SELECT own.tier_id, own.entitled_until FROM billing_subscription own
+                 JOIN billing_tier tier ON tier.slug = own.tier_id
+                WHERE own.user_id = wallet.user_id AND own.entitled_until > %(now)s
+                ORDER BY tier.position DESC, own.entitled_until DESC LIMIT 1) best ON true
+         WHERE {users:wallet} AND (wallet.tier_until IS NULL OR wallet.tier_until > %(now)s)
+           AND wallet.tier_id IS DISTINCT FROM
+               coalesce(best.tier_id, (SELECT slug FROM billing_tier ORDER BY position LIMIT 1))
         """,
     ),
     Check(
@@ -263,6 +371,7 @@ def find_violations(*, users: Collection[UUID] | None = None, now: datetime | No
     parameters = {
         "users": list(users) if users is not None else None,
         "stale": (now or timezone.now()) - SWEEP_GRACE,
+        "now": now or timezone.now(),
     }
     with connection.cursor() as cursor:
         cursor.execute(_statement(users is not None), parameters)
@@ -281,7 +390,7 @@ def _statement(is_narrow: bool) -> str:
 
 
 def _narrowed(sql: str, is_narrow: bool) -> str:
-    for table in ("t", "wallet", "hold"):
+    for table in ("t", "wallet", "hold", "payment"):
         condition = f"{table}.user_id = ANY(%(users)s)" if is_narrow else "true"
         sql = sql.replace(f"{{users:{table}}}", condition)
     return sql

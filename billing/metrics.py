@@ -1,6 +1,6 @@
 """Prometheus metrics of the ledger."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from common.credits import MICRO
 
@@ -9,6 +9,16 @@ WRITTEN_OFF = Counter("parlor_wallet_writeoff_credits", "Credits of work that no
 VIOLATIONS = Counter("parlor_ledger_invariant_violations", "Rows found by the ledger check.")
 HOLDS_OPEN = Gauge("parlor_holds_open", "Holds that are neither captured nor given back.")
 OLDEST_HOLD = Gauge("parlor_hold_age_seconds_max", "Age of the oldest open hold.")
+EVENTS = Counter("parlor_webhook_events", "Events of stores by what became of them.", ["store", "result"])
+EVENT_LAG = Histogram(
+    "parlor_webhook_lag_seconds",
+    "From when an event was kept to when it was applied.",
+    buckets=(0.1, 0.5, 1, 5, 30, 120, 600, 3600, 86400),
+)
+DIFFERENCE = Gauge(
+    "parlor_reconciliation_difference_minor_units", "Difference of the last reconciliation.", ["currency"]
+)
+DEBT = Gauge("parlor_wallet_debt_credits", "Credits that were spent and then refunded.")
 
 
 def count_charge(charged: int, written_off: int) -> None:

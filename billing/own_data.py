@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from accounts.privacy import Fate, Part, Section, register
-from billing.models import Hold, LedgerTransaction, Wallet
+from billing.models import Hold, LedgerTransaction, UsageExport, UsageSlot, Wallet
+from billing.services import usage
 
 _PLAN = {
     "billing.Wallet": (Fate.KEPT, "the ledger is money; it hangs on an account without a name"),
@@ -15,6 +16,21 @@ _PLAN = {
         "part of the ledger; beside amounts it says with which persona",
     ),
     "billing.LedgerEntry": (Fate.KEPT, "part of the ledger"),
+    "billing.StoreCustomer": (Fate.DELETED, "the store is told to forget the customer too"),
+    "billing.Order": (
+        Fate.KEPT,
+        "what was sold must be kept for taxes; it hangs on an account without a name",
+    ),
+    "billing.Payment": (Fate.KEPT, "as orders"),
+    "billing.Refund": (Fate.KEPT, "as orders"),
+    "billing.Dispute": (Fate.KEPT, "as orders"),
+    "billing.Subscription": (Fate.KEPT, "as orders; ended at its store"),
+    "billing.SubscriptionEvent": (Fate.KEPT, "as orders"),
+    "billing.Redemption": (Fate.KEPT, "part of the ledger"),
+    "billing.Approval": (Fate.KEPT, "what staff did with money; it says ids and amounts"),
+    "billing.UsageSlot": (Fate.DELETED, ""),
+    "billing.UsageMark": (Fate.KEPT, "one number, which says that nothing is added up again"),
+    "billing.UsageExport": (Fate.DELETED, "with its file"),
 }
 # Without who of the staff did it and what they noted.
 _MOVEMENT = (
@@ -43,6 +59,19 @@ _HOLD = (
     "expires_at",
     "resolved_at",
 )
+_USAGE = (
+    "starts_at",
+    "persona_id",
+    "label",
+    "model",
+    "charges",
+    "replies",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "credits",
+)
+_USAGE_EXPORT = ("id", "created_at", "format", "state", "first_day", "last_day", "rows", "size", "expires_at")
 
 
 def register_part() -> None:
@@ -55,7 +84,13 @@ def _export(user_id: UUID) -> Iterator[Section]:
     yield Section("credits/wallet.json", Wallet.objects.filter(pk=user_id).values())
     yield Section("credits/transactions.json", movements.values(*_MOVEMENT).iterator(2000))
     yield Section("credits/holds.json", holds.values(*_HOLD).iterator(2000))
+    slots = UsageSlot.objects.filter(wallet_id=user_id).order_by("starts_at", "id")
+    asked = UsageExport.objects.filter(user_id=user_id).order_by("created_at", "id")
+    yield Section("credits/usage.json", slots.values(*_USAGE).iterator(2000))
+    yield Section("credits/usage_exports.json", asked.values(*_USAGE_EXPORT))
 
 
 def _erase(user_id: UUID) -> None:
-    """Nothing: holds end by themselves, and the account they hang on loses its name."""
+    """What was made from the ledger goes; holds end by themselves, and their account loses its name."""
+    usage.forget_usage(user_id=user_id)
+    usage.delete_usage_exports(user_id=user_id)

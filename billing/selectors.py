@@ -8,8 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Prefetch, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Func, Prefetch, QuerySet, Sum, Value
 from django.utils import timezone
 
 from billing import database
@@ -21,7 +20,11 @@ from billing.models import (
     LedgerEntry,
     LedgerTransaction,
     Pack,
+    Payment,
     Plan,
+    Store,
+    Subscription,
+    SubscriptionEvent,
     Tier,
     Wallet,
 )
@@ -35,10 +38,10 @@ _USUAL_REPLY_TOKENS = 1_500
 # The tier of somebody who has no wallet yet is the first one.
 _PRICE = """
 SELECT slug, position, token_price, max_output_tokens, requests_per_minute, messages_per_day,
-       (SELECT array_agg(other.slug) FROM billing_tier other WHERE other.position <= own.position)
+       (SELECT array_agg(other.slug) FROM billing_tier other WHERE other.position <= own.position),
+       (SELECT message_cap FROM billing_wallet WHERE user_id = %(user)s)
   FROM billing_tier own
- WHERE slug = coalesce((SELECT tier_id FROM billing_wallet WHERE user_id = %s),
-                       (SELECT slug FROM billing_tier ORDER BY position LIMIT 1))
+ WHERE slug = billing_tier_now(%(user)s, NULL)
 """
 
 
@@ -54,6 +57,8 @@ class UserPrice:
     messages_per_day: int | None
     # The tiers whose things this one includes, its own among them.
     included_tiers: list[str]
+    # The most the user allows for a message, in microcredits.
+    message_cap: int | None
 
     def includes(self, lowest_tier: str) -> bool:
         """Whether the user may use what is for `lowest_tier` and above; unknown names mean no."""
@@ -64,7 +69,8 @@ class UserPrice:
 class WalletView:
     """A wallet with today's allowance in it, in microcredits.
 
-    `available` is the sum of `daily_remaining`, `bonus` and `purchased`; `held` comes on top of it.
+    `available` is the sum of `daily_remaining`, `bonus` and `purchased`, or nothing while something is owed;
+    `held` comes on top of it.
     """
 
     tier: Tier
@@ -80,6 +86,20 @@ class WalletView:
     is_suspended: bool
     # Transactions with a higher number belong to the current day.
     day_number: int
+    # Owed: nothing can be spent until it is paid off, so `available` is 0.
+    debt: int
+    # Set aside while a bank decides.
+    frozen: int
+    # The owner's own limits.
+    is_paused: bool
+    message_cap: int | None
+    day_cap: int | None
+    low_balance: int | None
+    day_spent: int
+
+    @property
+    def is_low(self) -> bool:
+        return self.low_balance is not None and self.available < self.low_balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +125,13 @@ class Receipt:
 
 def get_tier(user_id: UUID) -> Tier:
     """The user's tier; the first one for somebody who has no wallet yet."""
-    own = Wallet.objects.filter(user_id=user_id).values("tier_id")
-    first = Tier.objects.order_by("position").values("slug")[:1]
-    return Tier.objects.get(slug=Coalesce(Subquery(own), Subquery(first)))
+    return Tier.objects.get(slug=Func(Value(user_id), Value(None), function="billing_tier_now"))
 
 
 def get_price(user_id: UUID) -> UserPrice:
     """Asked before every reply, so it does without the ORM, which takes longer than the database."""
     with connection.cursor() as cursor:
-        cursor.execute(_PRICE, [user_id])
+        cursor.execute(_PRICE, {"user": user_id})
         return UserPrice(*cursor.fetchone())
 
 
@@ -138,6 +156,13 @@ def get_wallet(user_id: UUID, *, now: datetime | None = None) -> WalletView:
         messages_used=wallet.messages_used,
         is_suspended=wallet.suspended_at is not None,
         day_number=wallet.day_number,
+        debt=wallet.debt,
+        frozen=wallet.frozen,
+        is_paused=wallet.paused_at is not None,
+        message_cap=wallet.message_cap,
+        day_cap=wallet.day_cap,
+        low_balance=wallet.low_balance,
+        day_spent=wallet.day_spent,
     )
 
 
@@ -213,6 +238,37 @@ def get_receipt(hold_id: UUID) -> Receipt:
     )
 
 
+def get_subscription(user_id: UUID) -> Subscription | None:
+    """The subscription that gives the user's tier; where none does, one that waits for money, else None."""
+    own = Subscription.objects.filter(user_id=user_id).select_related("plan", "tier", "next_plan")
+    giving = own.filter(entitled_until__gt=timezone.now())
+    best = giving.order_by("-tier__position", "-entitled_until", "-id").first()
+    return best or own.filter(state__in=["on_hold", "pending"]).order_by("-id").first()
+
+
+def had_subscription(user_id: UUID) -> bool:
+    """Whether somebody ever subscribed; a tier that was given does not count."""
+    return Subscription.objects.filter(user_id=user_id).exclude(store=Store.GIVEN).exists()
+
+
+def had_subscription_since(user_id: UUID, moment: datetime) -> bool:
+    own = Subscription.objects.filter(user_id=user_id, started_at__gte=moment)
+    return own.exclude(store=Store.GIVEN).exists()
+
+
+def list_subscriptions(user_id: UUID) -> QuerySet[Subscription]:
+    """Everything somebody ever had, latest first."""
+    return Subscription.objects.filter(user_id=user_id).select_related("plan", "tier").order_by("-id")
+
+
+def list_subscription_events(user_id: UUID) -> QuerySet[SubscriptionEvent]:
+    return SubscriptionEvent.objects.filter(subscription__user_id=user_id).order_by("-created_at", "-number")
+
+
+def list_payments(user_id: UUID) -> QuerySet[Payment]:
+    return Payment.objects.filter(user_id=user_id).order_by("-paid_at", "-id")
+
+
 def list_tiers() -> QuerySet[Tier]:
     return Tier.objects.order_by("position")
 
@@ -260,7 +316,8 @@ def _find_wallet(user_id: UUID) -> Wallet | None:
 
 
 def _is_over(wallet: Wallet, now: datetime) -> bool:
-    return now >= _next_day_starts_at(wallet)
+    has_other_tier = wallet.tier_until is not None and now >= wallet.tier_until
+    return has_other_tier or now >= _next_day_starts_at(wallet)
 
 
 def _next_day_starts_at(wallet: Wallet) -> datetime:

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 
 from ai import gateway
+from billing.stores import sandbox
 from chat.runner import embedded as embedded_runner
 from common import db, health
 from config.embedded import workers
@@ -43,6 +44,8 @@ async def start() -> None:
         await _single_process.acquire()
         # Starting a worker closes database connections, which the event loop must not do.
         await asyncio.to_thread(workers.start)
+    if settings.BILLING_SANDBOX:
+        await asyncio.to_thread(sandbox.start)
     if settings.CHAT_RUNNER_IN_WEB:
         await embedded_runner.start()
     # What is loaded by now stays: the collector need not walk through it again while replies stream.
@@ -61,6 +64,7 @@ async def stop() -> None:
     if settings.CHAT_RUNNER_IN_WEB:
         await embedded_runner.stop()
     await gateway.aclose()
+    sandbox.stop()
     workers.stop()
     await _single_process.release()
     db.close_thread_pool()

@@ -33,9 +33,19 @@ from accounts.models import ApiKey, DataExport, Erasure, SocketTicket, StaffActi
 from accounts.services import audit, erasures, exports, tickets
 from accounts.tests.factories import PASSWORD, make_user
 from ai.models import ModelCall
-from billing.services import adjustments, holds
+from billing.models import Approval, Order, Redemption, RedemptionCode, Store, StoreCustomer
+from billing.services import adjustments, holds, payments, subscriptions, usage
 from billing.services.checks import check_ledger
 from billing.services.grants import grant_credits
+from billing.stores.base import (
+    DisputeFacts,
+    DisputeStanding,
+    PaymentFacts,
+    PaymentStanding,
+    RefundFacts,
+    Standing,
+    SubscriptionFacts,
+)
 from chat.models import ChatSession, Message
 from chat.services import messages, sessions
 from common.errors import NotFound
@@ -113,6 +123,47 @@ def _work_of(user: User) -> None:
         owner_id=user.id, category="chat_attachment", name="canary-file.txt", data=WORDS.encode()
     )
     direct.begin_upload(owner_id=user.id, category="chat_attachment", name="canary-file.txt", size=10)
+    _money_of(user)
+
+
+def _money_of(user: User) -> None:
+    """Something paid, used, subscribed to, disputed and refunded."""
+    held = holds.reserve_credits(user_id=user.id, amount=1, reference="test", key="usage")
+    holds.capture_hold(hold_id=held.hold_id, amount=1, reference="test", description=WORDS, details={})
+    usage.aggregate_usage()
+    usage.request_usage_export(user_id=user.id, file_format="csv")
+    StoreCustomer.objects.create(user=user, store="stripe", external_id="cus_canary")
+    order = Order.objects.create(
+        user=user, store="stripe", pack_id="credits_10", name="10 credits", credits=10, price=99, currency="USD"
+    )
+    asked_at = timezone.now()
+    subscriptions.apply_facts(
+        store=Store.GOOGLE_PLAY,
+        facts=SubscriptionFacts("token", Standing.ACTIVE, "premium_monthly", user.id, period_end=asked_at),
+        asked_at=asked_at,
+    )
+    payment = payments.apply_facts(
+        store=Store.STRIPE,
+        facts=PaymentFacts(
+            external_id="pi_1",
+            standing=PaymentStanding.PAID,
+            user_id=user.id,
+            pack="credits_10",
+            order_id=order.id,
+            amount=99,
+            earned=99,
+            currency="USD",
+            refunds=(RefundFacts("re_1", 50, asked_at),),
+            disputes=(DisputeFacts("dp_1", DisputeStanding.OPEN, 49, asked_at),),
+        ),
+        asked_at=asked_at,
+    )
+    assert payment is not None
+    code = RedemptionCode.objects.create(code="CANARY", credits=1)
+    Redemption.objects.create(code=code, user=user, credits=1)
+    Approval.objects.create(
+        action="refund", user=user, arguments={}, key="canary", reason="test", asked_by=make_user()
+    )
 
 
 def _traces_of(user: User) -> None:

@@ -1,1 +1,1 @@
-from billing.admin import catalogue, ledger, wallets  # noqa: F401 - registers them
+from billing.admin import catalogue, ledger, usage, wallets  # noqa: F401 - registers them

@@ -86,6 +86,9 @@ class Plan(models.Model):
     price = models.BigIntegerField(_("price"), help_text=_("In the currency's smallest unit (cents)."))
     currency = models.CharField(_("currency"), max_length=3, default="USD")
     bonus_credits = models.BigIntegerField(_("bonus credits"), default=0)
+    trial_days = models.PositiveSmallIntegerField(
+        _("days of trial"), default=0, help_text=_("For somebody's first subscription; 0: none.")
+    )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     is_active = models.BooleanField(_("on sale"), default=True)
 

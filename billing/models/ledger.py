@@ -25,6 +25,17 @@ class LedgerAccount(models.Model):
         REVENUE = "revenue", _("credits earned")
         EXPIRED = "expired", _("credits lapsed")
         WRITE_OFF = "write_off", _("work nobody paid for")
+        SOLD = "sold", _("credits sold")
+        # In the currencies of payments.
+        STORE = "store", _("money at the stores")
+        SALES = "sales", _("sales")
+        TAX = "tax", _("taxes owed")
+
+    class Own(models.TextChoices):
+        """Accounts a user has beside the buckets, made when they are needed."""
+
+        DEBT = "debt", _("owed")
+        FROZEN = "frozen", _("frozen")
 
     name = models.CharField(_("name"), max_length=20)
     wallet = models.ForeignKey(
@@ -43,11 +54,11 @@ class LedgerAccount(models.Model):
         verbose_name_plural = _("ledger accounts")
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["wallet", "name"], name="ledger_account_once", nulls_distinct=False
+                fields=["wallet", "name", "currency"], name="ledger_account_once", nulls_distinct=False
             ),
             models.CheckConstraint(
-                condition=Q(wallet__isnull=False, name__in=Bucket.values)
-                | Q(wallet__isnull=True) & ~Q(name__in=Bucket.values),
+                condition=Q(wallet__isnull=False, name__in=[*Bucket.values, "debt", "frozen"])
+                | Q(wallet__isnull=True) & ~Q(name__in=[*Bucket.values, "debt", "frozen"]),
                 name="ledger_account_bucket_has_owner",
             ),
         ]
@@ -68,6 +79,15 @@ class LedgerTransaction(models.Model):
         SIGN_UP_BONUS = "sign_up_bonus", _("Welcome gift")
         GRANT = "grant", _("Credits given")
         ADJUSTMENT = "adjustment", _("Adjustment by support")
+        PURCHASE = "purchase", _("Credits bought")
+        PLAN = "plan", _("Payment for your plan")
+        REFUND = "refund", _("Refund")
+        CHARGEBACK = "chargeback", _("Payment taken back by your bank")
+        FREEZE = "freeze", _("Set aside while your bank decides")
+        UNFREEZE = "unfreeze", _("Given back after your bank decided")
+        CODE = "code", _("Code redeemed")
+        DEBT_PAID = "debt_paid", _("Paid off what was owed")
+        DEBT_WAIVED = "debt_waived", _("What was owed was waived")
 
     id = models.UUIDField(primary_key=True, editable=False)
     # Taken from the id, which the database makes from its clock: sorting by id is sorting by time.
@@ -114,7 +134,8 @@ class LedgerTransaction(models.Model):
                 condition=Q(number__gte=1, balance_after__gte=0), name="ledger_transaction_not_negative"
             ),
             models.CheckConstraint(
-                condition=~Q(kind="adjustment") | ~Q(reason=""), name="ledger_adjustment_has_reason"
+                condition=~Q(kind__in=["adjustment", "debt_waived"]) | ~Q(reason=""),
+                name="ledger_adjustment_has_reason",
             ),
         ]
 

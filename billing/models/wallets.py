@@ -44,6 +44,18 @@ class Wallet(models.Model):
     last_number = models.BigIntegerField(_("transactions"), default=0)
     day_number = models.BigIntegerField(default=0)
     suspended_at = models.DateTimeField(_("suspended at"), null=True, blank=True)
+    # Credits that were spent and then refunded. Nothing can be spent until they are paid off.
+    debt = models.BigIntegerField(_("owed"), default=0, db_default=0)
+    # Credits of payments whose bank disputes them.
+    frozen = models.BigIntegerField(_("frozen"), default=0, db_default=0)
+    # The tier ends then unless a subscription says otherwise; empty: no subscription gives it.
+    tier_until = models.DateTimeField(_("tier until"), null=True, blank=True)
+    day_spent = models.BigIntegerField(_("spent today"), default=0, db_default=0)
+    # The owner's own limits; empty: none.
+    paused_at = models.DateTimeField(_("paused by the owner at"), null=True, blank=True)
+    message_cap = models.BigIntegerField(_("most for a message"), null=True, blank=True)
+    day_cap = models.BigIntegerField(_("most in a day"), null=True, blank=True)
+    low_balance = models.BigIntegerField(_("say when less is left"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"))
 
     class Meta:
@@ -72,6 +84,20 @@ class Wallet(models.Model):
                 & Q(last_number__gte=F("day_number")),
                 name="wallet_counts_not_negative",
             ),
+            models.CheckConstraint(
+                condition=Q(debt__gte=0, frozen__gte=0, day_spent__gte=0), name="wallet_owed_not_negative"
+            ),
+            # What comes in pays off what is owed first.
+            models.CheckConstraint(
+                condition=Q(debt=0) | Q(bonus_balance=F("bonus_held"), purchased_balance=F("purchased_held")),
+                name="wallet_debt_is_paid_first",
+            ),
+            models.CheckConstraint(
+                condition=(Q(message_cap__isnull=True) | Q(message_cap__gt=0))
+                & (Q(day_cap__isnull=True) | Q(day_cap__gt=0))
+                & (Q(low_balance__isnull=True) | Q(low_balance__gt=0)),
+                name="wallet_own_limits_positive",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -87,7 +113,7 @@ class Wallet(models.Model):
 
     @property
     def available(self) -> int:
-        return self.balance - self.held
+        return 0 if self.debt else self.balance - self.held
 
 
 class Hold(models.Model):

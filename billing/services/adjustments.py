@@ -7,11 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.services import audit
-from billing import database, selectors
-from billing.errors import UnknownWallet
-from billing.events import publish_wallet_changed
+from billing import database
 from billing.models import Bucket, LedgerAccount, LedgerTransaction, Tier, Wallet
-from billing.services import allowance, grants
+from billing.services import allowance, grants, subscriptions
 from common.errors import Invalid
 
 
@@ -56,22 +54,29 @@ def set_tier(
     user_id: UUID,
     tier: str,
     reason: str,
+    until: datetime | None = None,
     actor_id: UUID | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Move a user to `tier` (a slug). A larger daily allowance counts from today.
+    """Give a user `tier` (a slug) until a moment or for life; the lowest tier takes such a gift back.
 
-    Raises UnknownWallet, Invalid for an unknown tier, and accounts' ReasonRequired.
+    What they bought stays: the better of both counts. A larger daily allowance counts from today. Raises
+    UnknownWallet, Invalid for an unknown tier, and accounts' ReasonRequired.
     """
     reason = audit.required_reason(reason)
-    if not Tier.objects.filter(slug=tier).exists():
+    found = Tier.objects.filter(slug=tier).first()
+    if found is None:
         raise Invalid.field("tier", "does_not_exist", _("There is no such tier."))
+    is_lowest = not Tier.objects.filter(position__lt=found.position).exists()
 
     def work() -> None:
-        if database.call("billing_set_tier", user_id, tier, actor_id, reason, now=now)[0] is None:
-            raise UnknownWallet
+        if is_lowest:
+            subscriptions.end_given(user_id=user_id, actor_id=actor_id, reason=reason, now=now)
+        else:
+            subscriptions.give_tier(
+                user_id=user_id, tier=found, until=until, actor_id=actor_id, reason=reason, now=now
+            )
         _note(user_id, actor_id, "set_tier", reason, tier=tier)
-        publish_wallet_changed(user_id, selectors.get_wallet(user_id, now=now).available)
 
     database.atomically(work)
 

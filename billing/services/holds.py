@@ -10,9 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from billing import database, metrics, selectors
 from billing.errors import (
+    CreditsOwed,
     DailyMessageLimit,
     InsufficientCredits,
     KeyReused,
+    OwnDayLimit,
+    OwnMessageLimit,
+    SpendingPaused,
     UnknownHold,
     UnknownWallet,
     WalletSuspended,
@@ -60,8 +64,9 @@ def reserve_credits(
     """Set `amount` microcredits aside until captured, released or `ttl` is over; opens the day if need be.
 
     The same `key` gives the user's same hold again. With `counts_message` it also takes one of the day's
-    messages, which is not given back. Raises InsufficientCredits (402), DailyMessageLimit,
-    WalletSuspended, KeyReused, UnknownWallet, Invalid; nothing is written then.
+    messages, which is not given back. Raises InsufficientCredits and CreditsOwed (402), DailyMessageLimit,
+    SpendingPaused, OwnMessageLimit, OwnDayLimit, WalletSuspended, KeyReused, UnknownWallet, Invalid; nothing
+    is written then.
     """
     _check_amount(amount)
     outcome, hold_id, available, used, limit = database.call(
@@ -75,6 +80,15 @@ def reserve_credits(
             raise InsufficientCredits(required=amount, available=available, packs=packs)
         case "message_limit":
             raise DailyMessageLimit(limit=limit, used=used)
+        case "owing":
+            packs = selectors.list_packs_covering(amount + available)
+            raise CreditsOwed(required=amount, owed=available, packs=packs)
+        case "paused":
+            raise SpendingPaused
+        case "message_cap":
+            raise OwnMessageLimit(limit=available, required=amount)
+        case "day_cap":
+            raise OwnDayLimit(limit=available)
         case "suspended":
             raise WalletSuspended
         case "key_reused":

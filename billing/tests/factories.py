@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.tests.factories import make_user
 from billing import invariants
 from billing.models import Bucket, Wallet
-from billing.services import allowance, grants, holds
+from billing.services import adjustments, allowance, grants, holds
 from common.credits import MICRO
 from common.testing.database import as_superuser
 
@@ -35,9 +35,7 @@ def make_wallet(
                 user_id=user_id, amount=amount * MICRO, key=f"test:{uuid4()}", bucket=bucket, now=now
             )
     if tier:
-        from billing import database
-
-        database.call("billing_set_tier", user_id, tier, None, "test", now=now)
+        adjustments.set_tier(user_id=user_id, tier=tier, reason="test", now=now)
     return user_id
 
 

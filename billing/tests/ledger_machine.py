@@ -28,8 +28,12 @@ GRANTED = {1: Bucket.BONUS, 2: Bucket.PURCHASED}
 # Planning these checks takes much longer than running them for a wallet or two.
 PREPARE = (
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
-    "PREPARE narrow_checks (uuid[], timestamptz) AS "
-    + invariants._statement(True).replace("%(users)s", "$1").replace("%(stale)s", "$2").replace("%%", "%")
+    "PREPARE narrow_checks (uuid[], timestamptz, timestamptz) AS "
+    + invariants._statement(True)
+    .replace("%(users)s", "$1")
+    .replace("%(stale)s", "$2")
+    .replace("%(now)s", "$3")
+    .replace("%%", "%")
 )
 
 
@@ -380,7 +384,8 @@ class Machine:
                 cursor.execute(PREPARE)
                 self.prepared_on = cursor.connection
             cursor.execute(
-                "EXECUTE narrow_checks(%s, %s)", [list(touched), self.swept_at - invariants.SWEEP_GRACE]
+                "EXECUTE narrow_checks(%s, %s, %s)",
+                [list(touched), self.swept_at - invariants.SWEEP_GRACE, self.now],
             )
             assert cursor.fetchall() == []
 

@@ -239,7 +239,7 @@ def test_staff_run_the_check_and_read_its_findings(boss: Client) -> None:
     check.save()
     page = boss.get(f"{ADMIN}/ledgercheck/{check.pk}/change/").content.decode()
     assert "u-17" in page
-    assert "is the sum of the bucket" in page
+    assert "what it owes and what is frozen are sums of entries" in page
 
 
 def test_catalogue_amounts_are_typed_in_credits_and_logged(boss: Client) -> None:

@@ -248,7 +248,9 @@ def test_the_command_says_each_promise_and_fails_on_a_broken_one(capsys: pytest.
     with pytest.raises(CommandError, match="2 rows break"):
         call_command("check_ledger")
     out = capsys.readouterr().out
-    assert "FAIL A wallet's balance in each bucket is the sum of the bucket's entries." in out
+    assert (
+        "FAIL A wallet's balance in each bucket, what it owes and what is frozen are sums of entries." in out
+    )
     assert str(user_id) in out
 
 

@@ -33,6 +33,12 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class _Persona:
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     generation: Generation
     event: payloads.Payload
@@ -55,8 +61,8 @@ def settle_generation(
         found = _lock_live(generation_id, owner=owner, only_queued=only_queued)
         if found is None:
             return None
-        generation, persona_name = found
-        charged, available = _settle_hold(generation, ending, persona_name)
+        generation, persona = found
+        charged, available = _settle_hold(generation, ending, persona)
         _write_end(generation, ending, charged)
         if outcome is not None:
             ai_usage.record_call(
@@ -85,8 +91,10 @@ def _variant_now(generation: Generation) -> Variant:
     return get_variant(generation.reply)
 
 
-def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> tuple[Generation, str] | None:
-    """The live generation with its reply, locked, and its persona's name.
+def _lock_live(
+    generation_id: UUID, *, owner: str | None, only_queued: bool
+) -> tuple[Generation, _Persona] | None:
+    """The live generation with its reply, locked, and its persona.
 
     By hand, because the ORM takes longer than the database.
     """
@@ -97,11 +105,11 @@ def _lock_live(generation_id: UUID, *, owner: str | None, only_queued: bool) -> 
         return None
     generation = Generation.from_db("default", _GENERATION_FIELDS, row[: len(_GENERATION_FIELDS)])
     if generation.reply_id is not None:
-        generation.reply = Message.from_db("default", _MESSAGE_FIELDS, row[len(_GENERATION_FIELDS) : -1])
-    return generation, row[-1]
+        generation.reply = Message.from_db("default", _MESSAGE_FIELDS, row[len(_GENERATION_FIELDS) : -2])
+    return generation, _Persona(*row[-2:])
 
 
-def _settle_hold(generation: Generation, ending: Ending, persona_name: str) -> tuple[int, int]:
+def _settle_hold(generation: Generation, ending: Ending, persona: _Persona) -> tuple[int, int]:
     """What was charged and what the wallet has now, in microcredits."""
     tokens = policy.charged_tokens(
         status=ending.status,
@@ -118,9 +126,11 @@ def _settle_hold(generation: Generation, ending: Ending, persona_name: str) -> t
         hold_id=generation.hold_id,
         amount=tokens * generation.token_price,
         reference=f"generation:{generation.id}",
-        description=_("Talk with %(name)s") % {"name": persona_name},
+        description=_("Talk with %(name)s") % {"name": persona.name},
         details={
             "session": str(generation.session_id),
+            "persona": str(persona.id),
+            "persona_name": persona.name,
             "model": generation.model,
             "input_tokens": generation.input_tokens,
             "output_tokens": generation.output_tokens,
@@ -185,9 +195,9 @@ _MESSAGE_FIELDS = [field.attname for field in Message._meta.concrete_fields if f
 _LOCK_LIVE = f"""
 SELECT {", ".join(f"g.{name}" for name in _GENERATION_FIELDS)},
        {", ".join(f"r.{name}" for name in _MESSAGE_FIELDS)},
-       (SELECT p.name FROM chat_chatsession s JOIN personas_persona p ON p.id = s.persona_id
-         WHERE s.id = g.session_id)
+       p.id, p.name
   FROM chat_generation g LEFT JOIN chat_message r ON r.id = g.reply_id
+  JOIN chat_chatsession s ON s.id = g.session_id JOIN personas_persona p ON p.id = s.persona_id
  WHERE g.id = %(id)s
    AND (g.status = 'queued' OR (g.status = 'streaming' AND NOT %(only_queued)s))
    AND (%(owner)s::text IS NULL OR g.lease_owner = %(owner)s)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from celery.schedules import crontab
 from csp.constants import NONCE
+from django.core.exceptions import ImproperlyConfigured
 
 from common.logs import logging_config
 from config import env
@@ -191,6 +192,21 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.refresh_allowances",
         "schedule": crontab(hour="0", minute="1"),
     },
+    "billing.aggregate_usage": {"task": "billing.aggregate_usage", "schedule": timedelta(minutes=10)},
+    "billing.expire_usage_exports": {
+        "task": "billing.expire_usage_exports",
+        "schedule": timedelta(hours=1),
+    },
+    "billing.apply_waiting_events": {
+        "task": "billing.apply_waiting_events",
+        "schedule": timedelta(minutes=2),
+    },
+    "billing.advance_subscriptions": {
+        "task": "billing.advance_subscriptions",
+        "schedule": timedelta(minutes=1),
+    },
+    "billing.expire_orders": {"task": "billing.expire_orders", "schedule": timedelta(hours=1)},
+    "billing.reconcile": {"task": "billing.reconcile", "schedule": crontab(hour="4", minute="30")},
     "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
     "accounts.delete_expired_rows": {"task": "accounts.delete_expired_rows", "schedule": timedelta(hours=1)},
@@ -396,6 +412,41 @@ AI_BREAKER_SECONDS = env.seconds("AI_BREAKER_SECONDS", 20)
 AI_MAX_RESPONSE_BYTES = env.integer("AI_MAX_RESPONSE_BYTES", 33_554_432, minimum=1024)
 AI_ECHO_DELAY_MS = env.integer("AI_ECHO_DELAY_MS", 25)
 
+# --- Money ----------------------------------------------------------------------------------------
+
+# With a key the shop is Stripe's; a key with `_live_` in it moves real money.
+STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRET = env.text("STRIPE_WEBHOOK_SECRET")
+STRIPE_API_BASE = (env.text("STRIPE_API_BASE") or "https://api.stripe.com").rstrip("/")
+# Whether Stripe adds taxes, by what the operator set up there.
+STRIPE_TAX_ENABLED = env.flag("STRIPE_TAX_ENABLED", False)
+# The API version of the Stripe library in the mobile apps, which their payment sheet asks for.
+STRIPE_MOBILE_API_VERSION = env.text("STRIPE_MOBILE_API_VERSION") or "2026-10-28.endive"
+# A test shop of our own where there is no key; what it sells costs nothing, so it never stands beside one.
+BILLING_SANDBOX = env.flag("BILLING_SANDBOX", EMBEDDED and not STRIPE_SECRET_KEY and not REDIS_URL)
+if STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
+    raise ImproperlyConfigured("STRIPE_WEBHOOK_SECRET must be set with STRIPE_SECRET_KEY.")
+if STRIPE_SECRET_KEY and BILLING_SANDBOX:
+    raise ImproperlyConfigured("BILLING_SANDBOX and STRIPE_SECRET_KEY exclude each other.")
+if BILLING_SANDBOX and REDIS_URL:
+    raise ImproperlyConfigured("BILLING_SANDBOX is for one process; it does not go with REDIS_URL.")
+if BILLING_SANDBOX and "127.0.0.1" not in ALLOWED_HOSTS:
+    # The test shop's webhooks come from this very process.
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]
+# Schemes of the operator's own apps that a store may send people back to, besides our own pages.
+BILLING_RETURN_SCHEMES = env.items("BILLING_RETURN_SCHEMES")
+# Google Play: the app's package, a service account's key (a path, or its JSON), and who may push to us.
+GOOGLE_PLAY_PACKAGE = env.text("GOOGLE_PLAY_PACKAGE")
+GOOGLE_PLAY_CREDENTIALS = env.text("GOOGLE_PLAY_CREDENTIALS")
+GOOGLE_PLAY_API_BASE = (env.text("GOOGLE_PLAY_API_BASE") or "https://androidpublisher.googleapis.com").rstrip(
+    "/"
+)
+GOOGLE_PLAY_PUSH_AUDIENCE = env.text("GOOGLE_PLAY_PUSH_AUDIENCE")
+GOOGLE_PLAY_PUSH_EMAIL = env.text("GOOGLE_PLAY_PUSH_EMAIL")
+GOOGLE_PLAY_CERTS_URL = env.text("GOOGLE_PLAY_CERTS_URL") or "https://www.googleapis.com/oauth2/v3/certs"
+# Whether purchases of the operator's own testers, which cost nothing, count.
+GOOGLE_PLAY_TEST_PURCHASES = env.flag("GOOGLE_PLAY_TEST_PURCHASES", False)
+
 # --- Files ----------------------------------------------------------------------------------------
 
 # A virus scanner (clamd): tcp://host:port or unix:///path. Without one files are served unscanned.
@@ -456,6 +507,7 @@ SPECTACULAR_SETTINGS = {
         "PersonaStatusEnum": "personas.models.Persona.Status",
         "MessageStatusEnum": "chat.models.Message.Status",
         "GenerationStatusEnum": "chat.models.Generation.Status",
+        "UsageExportFormatEnum": "billing.models.UsageExport.Format",
     },
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
 }
@@ -552,6 +604,8 @@ WHITENOISE_USE_FINDERS = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Stripe's hosted pages; where its API is elsewhere, so are they.
+_STRIPE_PAGES = ["https://checkout.stripe.com", "https://billing.stripe.com", env.origin(STRIPE_API_BASE)]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -564,7 +618,11 @@ CONTENT_SECURITY_POLICY = {
         "media-src": ["'self'", "blob:"],
         "worker-src": ["'self'"],
         # Browsers hold the redirect after a form to this too.
-        "form-action": ["'self'", *([env.origin(GOOGLE_AUTHORIZE_URL)] if GOOGLE_CLIENT_IDS else [])],
+        "form-action": [
+            "'self'",
+            *([env.origin(GOOGLE_AUTHORIZE_URL)] if GOOGLE_CLIENT_IDS else []),
+            *(_STRIPE_PAGES if STRIPE_SECRET_KEY else []),
+        ],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],
     }

@@ -8,8 +8,10 @@ from common.logs import logging_config
 # The suite proves the defaults: neither the developer's `.env` nor the shell changes a result.
 os.environ["PARLOR_ENV_FILE"] = os.devnull
 for _name in list(os.environ):
-    if _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"} or _name.endswith(
-        "_API_KEY"
+    if (
+        _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"}
+        or _name.endswith("_API_KEY")
+        or _name.startswith(("STRIPE_", "GOOGLE_PLAY_", "BILLING_"))
     ):
         del os.environ[_name]
 

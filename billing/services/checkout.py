@@ -1,0 +1,288 @@
+"""Buying: from a wish to an order, to the store's page, and back."""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from accounts.selectors import has_verified_email
+from billing import selectors
+from billing.errors import EmailNotVerified, NotOurs, Quarantined
+from billing.models import Order, Pack, Plan, Store, StoreCustomer, StorePrice, Subscription
+from billing.services import inbox
+from billing.services.at_store import at_store
+from billing.stores.base import StoreError, UnknownObject
+from billing.stores.stripe import outgoing
+from billing.stores.stripe.connection import Connection, connect
+from common.errors import Conflict, Invalid, NotFound, Unavailable
+
+_MAX_URL = 1000
+
+
+def begin_checkout(
+    *,
+    user_id: UUID,
+    pack: str = "",
+    plan: str = "",
+    success_url: str = "",
+    cancel_url: str = "",
+    promotion_code: str = "",
+) -> outgoing.Checkout:
+    """Open the store's page for a pack or a plan (its slug).
+
+    Nothing is granted here: that happens when the store says that it was paid. Raises EmailNotVerified,
+    Invalid (unknown thing, foreign URL, unknown code), Conflict (there is a plan already), ShopClosed,
+    Unavailable (the store does not answer; asking again is safe).
+    """
+    connection = connect()
+    urls = (
+        _return_url("success_url", success_url, _bought_url()),
+        _return_url("cancel_url", cancel_url, _wallet_url()),
+    )
+    _check_may_buy(user_id)
+    order = _new_order(connection, user_id, pack, plan)
+    try:
+        return _open_page(connection, order, urls, promotion_code)
+    except BaseException:
+        _give_up(order)
+        raise
+
+
+def begin_payment(*, user_id: UUID, pack: str) -> tuple[outgoing.PaymentSheet, str]:
+    """A payment sheet for a pack on a phone; answers what the sheet needs and the customer's id.
+
+    Raises as begin_checkout.
+    """
+    connection = connect()
+    _check_may_buy(user_id)
+    order = _new_order(connection, user_id, pack, "")
+    try:
+        customer_id = ensure_customer(connection, user_id)
+        sheet = at_store(lambda: outgoing.create_payment_sheet(connection, order, customer_id=customer_id))
+    except BaseException:
+        _give_up(order)
+        raise
+    Order.objects.filter(id=order.id).update(intent_id=sheet.intent_id)
+    return sheet, customer_id
+
+
+def confirm_checkout(*, user_id: UUID, session_id: str) -> Order:
+    """Look at once whether a checkout was paid, for somebody who comes back before the webhook.
+
+    Raises NotFound for a checkout of somebody else.
+    """
+    order = Order.objects.filter(user_id=user_id, session_id=session_id).exclude(session_id="").first()
+    if order is None:
+        raise NotFound
+    if order.state == Order.State.OPEN:
+        try:
+            inbox.apply_told(inbox.ask_stripe("checkout.session.completed", session_id))
+        except (StoreError, NotOurs, Quarantined, Unavailable):
+            # The webhook will tell.
+            return order
+        order.refresh_from_db()
+    return order
+
+
+def ensure_customer(connection: Connection, user_id: UUID) -> str:
+    """Who the user is at the store, made there on the first wish to buy."""
+    known = StoreCustomer.objects.filter(user_id=user_id, store=connection.store).first()
+    if known is not None:
+        return known.external_id
+    email = User.objects.values_list("email", flat=True).get(id=user_id) or ""
+    external_id = at_store(lambda: outgoing.create_customer(connection, user_id=user_id, email=email))
+    StoreCustomer.objects.bulk_create(
+        [StoreCustomer(user_id=user_id, store=connection.store, external_id=external_id)],
+        ignore_conflicts=True,
+    )
+    return StoreCustomer.objects.get(user_id=user_id, store=connection.store).external_id
+
+
+def ensure_price(
+    connection: Connection, *, slug: str, name: str, amount: int, currency: str, period: str
+) -> str:
+    """The store's price for something on sale; another amount is another price, and old ones go on."""
+    known = StorePrice.objects.filter(
+        store=connection.store, slug=slug, period=period, amount=amount, currency=currency
+    ).first()
+    if known is not None:
+        return known.external_id
+    external_id = at_store(
+        lambda: outgoing.create_price(
+            connection, slug=slug, name=name, amount=amount, currency=currency, period=period
+        )
+    )
+    row = StorePrice(
+        store=connection.store,
+        slug=slug,
+        period=period,
+        amount=amount,
+        currency=currency,
+        external_id=external_id,
+    )
+    StorePrice.objects.bulk_create([row], ignore_conflicts=True)
+    return external_id
+
+
+def price_of_plan(connection: Connection, plan: Plan) -> str:
+    return ensure_price(
+        connection,
+        slug=plan.slug,
+        name=plan.name,
+        amount=plan.price,
+        currency=plan.currency,
+        period=plan.period,
+    )
+
+
+def expire_open_orders(*, before: object) -> int:
+    """Close orders nobody can pay any more, whose checkout was never made or whose end we never heard of."""
+    return Order.objects.filter(state=Order.State.OPEN, created_at__lt=before).update(
+        state=Order.State.EXPIRED, ended_at=timezone.now()
+    )
+
+
+def _check_may_buy(user_id: UUID) -> None:
+    if not has_verified_email(user_id):
+        raise EmailNotVerified
+
+
+def _new_order(connection: Connection, user_id: UUID, pack_slug: str, plan_slug: str) -> Order:
+    if bool(pack_slug) == bool(plan_slug):
+        raise Invalid.field("pack", "required", _("Name either a pack or a plan."))
+    if pack_slug:
+        return _pack_order(connection.store, user_id, pack_slug)
+    return _plan_order(connection, user_id, plan_slug)
+
+
+def _pack_order(store: Store, user_id: UUID, slug: str) -> Order:
+    pack = Pack.objects.filter(slug=slug, is_active=True).first()
+    if pack is None:
+        raise Invalid.field("pack", "does_not_exist", _("This pack is not on sale."))
+    return Order.objects.create(
+        user_id=user_id,
+        store=store,
+        pack=pack,
+        name=pack.name,
+        credits=pack.credits,
+        price=pack.price,
+        currency=pack.currency,
+    )
+
+
+def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
+    plan = Plan.objects.select_related("tier").filter(slug=slug, is_active=True).first()
+    if plan is None:
+        raise Invalid.field("plan", "does_not_exist", _("This plan is not on sale."))
+    current = selectors.get_subscription(user_id)
+    if current is not None and current.store != Store.GIVEN and not _may_buy_beside(current, plan):
+        raise Conflict(_("You have a plan already. Change it instead."))
+    _close_open_plan_order(connection, user_id)
+    order = Order(
+        user_id=user_id,
+        store=connection.store,
+        plan=plan,
+        name=plan.name,
+        credits=plan.bonus_credits,
+        price=plan.price,
+        currency=plan.currency,
+        trial_days=plan.trial_days if not selectors.had_subscription(user_id) else 0,
+    )
+    Order.objects.bulk_create([order], ignore_conflicts=True)
+    if not Order.objects.filter(id=order.id).exists():
+        raise Conflict(_("Another checkout was opened a moment ago."), retry_after=1)
+    return order
+
+
+def _may_buy_beside(current: Subscription, plan: Plan) -> bool:
+    """A plan for life may be bought while a smaller or equal one runs, which then ends with its period."""
+    is_for_life = plan.period == Plan.Period.LIFETIME
+    return is_for_life and (current.period_end is not None or plan.tier.position > current.tier.position)
+
+
+def _close_open_plan_order(connection: Connection, user_id: UUID) -> None:
+    """Two open checkouts for plans could both be paid, so the earlier one is closed at the store first."""
+    order = Order.objects.filter(user_id=user_id, state=Order.State.OPEN, plan__isnull=False).first()
+    if order is None:
+        return
+    if order.session_id and order.store == connection.store:
+        try:
+            outgoing.expire_checkout(connection, order.session_id)
+        except UnknownObject:
+            pass
+        except StoreError as error:
+            if error.is_passing:
+                raise Unavailable(_("The store does not answer. Please try again."), retry_after=5) from error
+            # It is over already: paid, most likely.
+            inbox.apply_told(inbox.ask_stripe("checkout.session.completed", order.session_id))
+            order.refresh_from_db()
+            if order.state == Order.State.PAID or selectors.had_subscription_since(user_id, order.created_at):
+                raise Conflict(_("You have a plan already. Change it instead.")) from error
+    _give_up(order)
+
+
+def _open_page(
+    connection: Connection, order: Order, urls: tuple[str, str], promotion_code: str
+) -> outgoing.Checkout:
+    promotion_id = _promotion(connection, promotion_code)
+    customer_id = ensure_customer(connection, order.user_id)
+    price_id = ensure_price(
+        connection,
+        slug=order.pack_id or order.plan_id or "",
+        name=order.name,
+        amount=order.price,
+        currency=order.currency,
+        period=order.plan.period if order.plan is not None else "",
+    )
+    page = at_store(
+        lambda: outgoing.create_checkout(
+            connection,
+            order,
+            customer_id=customer_id,
+            price_id=price_id,
+            success_url=urls[0],
+            cancel_url=urls[1],
+            promotion_id=promotion_id,
+        )
+    )
+    Order.objects.filter(id=order.id).update(session_id=page.session_id)
+    return page
+
+
+def _promotion(connection: Connection, code: str) -> str:
+    if not code:
+        return ""
+    promotion_id = at_store(lambda: outgoing.find_promotion(connection, code))
+    if not promotion_id:
+        raise Invalid.field("promotion_code", "does_not_exist", _("This code is not valid."))
+    return promotion_id
+
+
+def _give_up(order: Order) -> None:
+    Order.objects.filter(id=order.id, state=Order.State.OPEN).update(
+        state=Order.State.EXPIRED, ended_at=timezone.now()
+    )
+
+
+def _return_url(field: str, url: str, default: str) -> str:
+    """Where the store sends people back to: pages of ours, or an app's own scheme the operator named."""
+    if not url:
+        return default
+    parts = urlsplit(url)
+    is_ours = f"{parts.scheme}://{parts.netloc}" in settings.ALLOWED_ORIGINS
+    is_app = parts.scheme in settings.BILLING_RETURN_SCHEMES
+    if len(url) > _MAX_URL or not (is_ours or is_app):
+        raise Invalid.field(field, "invalid", _("People can only be sent back to this site or its apps."))
+    return url
+
+
+def _bought_url() -> str:
+    return f"{settings.PUBLIC_URL}{reverse('billing:bought')}?session_id={{CHECKOUT_SESSION_ID}}"
+
+
+def _wallet_url() -> str:
+    return f"{settings.PUBLIC_URL}{reverse('billing:wallet')}"

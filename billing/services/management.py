@@ -1,0 +1,175 @@
+"""What people do with a subscription they have: end it, keep it, change it, look at its papers."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from billing import database, selectors
+from billing.errors import NotOurs, Quarantined
+from billing.models import Plan, Store, StoreCustomer, Subscription
+from billing.services import inbox
+from billing.services.at_store import at_store
+from billing.services.checkout import price_of_plan
+from billing.stores.base import StoreError
+from billing.stores.stripe import facts, outgoing
+from billing.stores.stripe.connection import Connection, connect
+from common.errors import Conflict, Invalid, NotFound, Unavailable
+
+_PERIODS = [Plan.Period.DAY, Plan.Period.MONTH, Plan.Period.YEAR, Plan.Period.LIFETIME]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changing to `plan` would do: `is_immediate` with `due` to pay now (smallest units), or later."""
+
+    plan: Plan
+    is_immediate: bool
+    due: int
+    credit: int
+    currency: str
+    prorated_at: int
+
+
+def cancel(*, user_id: UUID, at_period_end: bool = True) -> Subscription:
+    """End the user's subscription with the paid period, or at once. Repeating it changes nothing.
+
+    Raises NotFound without a subscription, Conflict where another store has it, Unavailable.
+    """
+    connection, row = _own(user_id)
+    if at_period_end:
+        at_store(
+            lambda: outgoing.set_cancellation(connection, subscription_id=row.external_id, at_period_end=True)
+        )
+    else:
+        at_store(lambda: outgoing.cancel_now(connection, subscription_id=row.external_id))
+    return _sync(connection, row)
+
+
+def resume(*, user_id: UUID) -> Subscription:
+    """Take back a cancellation, or a change that was to come. Raises as cancel."""
+    connection, row = _own(user_id)
+    at_store(
+        lambda: outgoing.set_cancellation(connection, subscription_id=row.external_id, at_period_end=False)
+    )
+    return _sync(connection, row)
+
+
+def preview_change(*, user_id: UUID, plan: str) -> Change:
+    """What `change` would do and cost now. Raises as change."""
+    connection, row = _own(user_id)
+    target = _target(row, plan)
+    if not is_upgrade(row, target):
+        return Change(target, is_immediate=False, due=0, credit=0, currency=target.currency, prorated_at=0)
+    price_id = price_of_plan(connection, target)
+    preview = at_store(
+        lambda: outgoing.preview_change(connection, subscription_id=row.external_id, price_id=price_id)
+    )
+    return Change(target, True, preview.due, preview.credit, preview.currency, preview.prorated_at)
+
+
+def change(*, user_id: UUID, plan: str, prorated_at: int = 0) -> Subscription:
+    """Change to another plan: a better one at once, for the difference; a smaller one after the period.
+
+    `prorated_at` (Unix seconds, of the preview) makes the charge the one that was shown. Raises NotFound
+    without a subscription, Invalid for an unknown plan, Conflict for the same plan or another store's
+    subscription, PaymentRefused (the plan stays as it was), Unavailable.
+    """
+    connection, row = _own(user_id)
+    target = _target(row, plan)
+    price_id = price_of_plan(connection, target)
+    if is_upgrade(row, target):
+        key = f"change:{row.id}:{row.events.count()}:{target.slug}:{target.price}:{prorated_at}"
+        at_store(
+            lambda: outgoing.change_now(
+                connection,
+                subscription_id=row.external_id,
+                price_id=price_id,
+                key=key,
+                prorated_at=prorated_at,
+            )
+        )
+    else:
+        at_store(
+            lambda: outgoing.change_at_period_end(
+                connection, subscription_id=row.external_id, price_id=price_id
+            )
+        )
+    return _sync(connection, row)
+
+
+def is_upgrade(row: Subscription, target: Plan) -> bool:
+    """A higher tier, or the same for longer. Anything else waits for the end of the period already paid."""
+    assert row.plan is not None
+    here = (row.plan.tier.position, _PERIODS.index(Plan.Period(row.plan.period)))
+    there = (target.tier.position, _PERIODS.index(Plan.Period(target.period)))
+    return there > here
+
+
+def open_portal(*, user_id: UUID, return_url: str = "") -> str:
+    """The store's own page for cards and papers. Raises NotFound for who never bought, Unavailable."""
+    connection = connect()
+    customer_id = _customer(connection, user_id)
+    url = return_url or f"{settings.PUBLIC_URL}{reverse('billing:plan')}"
+    return at_store(lambda: outgoing.create_portal(connection, customer_id=customer_id, return_url=url))
+
+
+def list_invoices(*, user_id: UUID) -> list[outgoing.Invoice]:
+    """The store's invoices, latest first; none for somebody who never bought. Raises Unavailable."""
+    try:
+        connection = connect()
+        customer_id = _customer(connection, user_id)
+    except (NotFound, Unavailable):
+        return []
+    return at_store(lambda: outgoing.list_invoices(connection, customer_id=customer_id))
+
+
+def _own(user_id: UUID) -> tuple[Connection, Subscription]:
+    row = selectors.get_subscription(user_id)
+    if row is None or row.store == Store.GIVEN:
+        raise NotFound(_("You have no plan."))
+    if row.store in (Store.GOOGLE_PLAY, Store.APP_STORE):
+        raise Conflict(_("You subscribed in the app; change it in the store of your phone."))
+    if row.period_end is None:
+        raise Conflict(_("Your plan is for life; there is nothing to change."))
+    connection = connect()
+    if row.store != connection.store:
+        raise Conflict(_("This plan was bought in a shop that is closed now."))
+    return connection, row
+
+
+def _target(row: Subscription, slug: str) -> Plan:
+    target = Plan.objects.select_related("tier").filter(slug=slug, is_active=True).first()
+    if target is None or target.period == Plan.Period.LIFETIME:
+        raise Invalid.field("plan", "does_not_exist", _("One cannot change to this plan."))
+    if row.plan_id == target.slug and row.next_plan_id is None:
+        raise Conflict(_("You have this plan."))
+    return target
+
+
+def _customer(connection: Connection, user_id: UUID) -> str:
+    known = StoreCustomer.objects.filter(user_id=user_id, store=connection.store).first()
+    if known is None:
+        raise NotFound(_("You have not bought anything here yet."))
+    return known.external_id
+
+
+def _sync(connection: Connection, row: Subscription) -> Subscription:
+    """See at once what the store made of it; its webhooks say the same again."""
+    sync_subscription(connection, row.external_id)
+    row.refresh_from_db()
+    return row
+
+
+def sync_subscription(connection: Connection, external_id: str) -> None:
+    """Ask the store about a subscription and write down the answer; what cannot be had now comes by webhook."""
+    asked_at = database.clock()
+    try:
+        found = facts.about_subscription(connection, external_id)
+        with transaction.atomic():
+            inbox.apply_told(inbox.Told(connection.store, asked_at, found.subscriptions, found.payments))
+    except (StoreError, NotOurs, Quarantined):
+        return

@@ -1,0 +1,55 @@
+"""Subscriptions whose time has come: their store is asked, and time decides where it keeps silent."""
+
+from datetime import datetime
+
+import structlog
+from django.utils import timezone
+
+from billing import database
+from billing.errors import NotOurs, Quarantined
+from billing.models import Store, Subscription
+from billing.services import inbox, subscriptions
+from billing.stores.base import StoreError
+from billing.stores.stripe import facts
+from billing.stores.stripe.connection import connect
+from common.errors import Unavailable
+
+logger = structlog.get_logger("parlor.billing")
+ASKED_AT_ONCE = 100
+
+
+def look_at_due(*, now: datetime | None = None) -> int:
+    """Ask the stores about subscriptions whose period or grace is over, then move on what time alone decides.
+
+    Answers how many changed by time. A store that is away costs nothing but the news: the grace time runs.
+    """
+    moment = now or timezone.now()
+    due = Subscription.objects.filter(due_at__lte=moment).exclude(store=Store.GIVEN).order_by("due_at")
+    for row in due[:ASKED_AT_ONCE]:
+        _ask(row, now)
+    return subscriptions.advance_due(now=now)
+
+
+def _ask(row: Subscription, now: datetime | None) -> None:
+    asker = _askers.get(Store(row.store))
+    if asker is None or row.external_id.startswith("lifetime:"):
+        return
+    try:
+        inbox.apply_told(asker(row.external_id), now=now)
+    except (StoreError, NotOurs, Quarantined, Unavailable) as error:
+        logger.warning("subscription_not_asked_about", subscription=str(row.id), error=str(error))
+
+
+def _ask_stripe(external_id: str) -> inbox.Told:
+    connection = connect()
+    asked_at = database.clock()
+    found = facts.about_subscription(connection, external_id)
+    return inbox.Told(connection.store, asked_at, found.subscriptions, found.payments)
+
+
+_askers = {Store.STRIPE: _ask_stripe, Store.SANDBOX: _ask_stripe}
+
+
+def register_store(store: Store, ask: object) -> None:
+    """Tell how to ask another store about one of its subscriptions."""
+    _askers[store] = ask  # type: ignore[assignment]

@@ -1,0 +1,100 @@
+"""Whom we speak to: Stripe with the operator's key, else the test shop, else nobody.
+
+Only this package imports Stripe's SDK.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import stripe
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from billing.models import Store
+from billing.stores import sandbox
+from billing.stores.base import StoreError, UnknownObject
+from common.errors import Unavailable
+
+_TIMEOUT_SECONDS = (5, 20)
+_NETWORK_RETRIES = 2
+
+
+class ShopClosed(Unavailable):
+    title = _("Nothing can be bought here yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where to call and what to believe. `is_live` is whether real money moves."""
+
+    store: Store
+    key: str
+    api_base: str
+    webhook_secret: str
+
+    @property
+    def is_live(self) -> bool:
+        return self.store == Store.STRIPE and "_live_" in self.key
+
+    @property
+    def api(self) -> Any:
+        return _client(self.key, self.api_base).v1
+
+
+def is_open() -> bool:
+    return bool(settings.STRIPE_SECRET_KEY) or sandbox.running() is not None
+
+
+def connect() -> Connection:
+    """Raises ShopClosed where there is neither a key nor a test shop."""
+    if settings.STRIPE_SECRET_KEY:
+        return Connection(
+            Store.STRIPE, settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, settings.STRIPE_WEBHOOK_SECRET
+        )
+    shop = sandbox.running()
+    if shop is None:
+        raise ShopClosed
+    return Connection(Store.SANDBOX, sandbox.SECRET_KEY, shop.api_base, sandbox.WEBHOOK_SECRET)
+
+
+@cache
+def _client(key: str, api_base: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": api_base},
+        max_network_retries=_NETWORK_RETRIES,
+        http_client=stripe.RequestsClient(timeout=_TIMEOUT_SECONDS),
+    )
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Stripe's errors as ours. A passing one may be tried again with the same idempotency key."""
+    try:
+        yield
+    except stripe.InvalidRequestError as error:
+        if error.http_status == 404 or error.code == "resource_missing":
+            raise UnknownObject(str(error)) from error
+        raise StoreError(str(error), is_passing=False) from error
+    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        raise StoreError(str(error), is_passing=True) from error
+    except stripe.StripeError as error:
+        raise StoreError(str(error), is_passing=(error.http_status or 0) >= 500) from error
+
+
+def call(operation: Callable[[], Any]) -> dict[str, Any]:
+    """What Stripe answers to `operation`, as plain data. Raises StoreError."""
+    with translated_errors():
+        answer = operation()
+    plain: dict[str, Any] = answer.to_dict()
+    return plain
+
+
+def listed(operation: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """Every row of a list of Stripe's, page by page."""
+    with translated_errors():
+        for row in operation().auto_paging_iter():
+            yield row.to_dict()

@@ -1,0 +1,69 @@
+"""The one state machine of subscriptions: from what a store says and the time it is to state and right.
+
+It is a function of these alone, so it does not matter in which order, or how often, a store tells us things.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from billing.models import Subscription
+from billing.stores.base import Standing
+
+State = Subscription.State
+
+# How long somebody whose renewal failed, or whose store keeps silent, goes on as before.
+GRACE = timedelta(days=3)
+# Silence of a store beyond this ends a subscription.
+GIVEN_UP = timedelta(days=30)
+FOR_LIFE = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """`entitled_until` is None where the tier is not given; `due_at` is when to look again."""
+
+    state: State
+    entitled_until: datetime | None
+    due_at: datetime | None
+
+
+def derive(
+    *,
+    standing: str,
+    period_end: datetime | None,
+    ends_at_period_end: bool,
+    past_due_since: datetime | None,
+    now: datetime,
+) -> Position:
+    match standing:
+        case Standing.TRIALING | Standing.ACTIVE:
+            return _running(standing, period_end, ends_at_period_end, now)
+        case Standing.PAST_DUE:
+            return _unpaid(past_due_since or period_end or now, now)
+        case Standing.ON_HOLD:
+            return Position(State.ON_HOLD, None, None)
+        case Standing.PENDING:
+            return Position(State.PENDING, None, None)
+    return Position(State.EXPIRED, None, None)
+
+
+def _running(standing: str, period_end: datetime | None, ends_at_period_end: bool, now: datetime) -> Position:
+    state = State.TRIALING if standing == Standing.TRIALING else State.ACTIVE
+    if period_end is None:
+        return Position(state, FOR_LIFE, None)
+    if ends_at_period_end:
+        if now < period_end:
+            return Position(State.CANCELLED, period_end, period_end)
+        return Position(State.EXPIRED, None, None)
+    if now < period_end:
+        # The store's word of the renewal may be late; the right lasts through the grace time unasked.
+        return Position(state, period_end + GRACE, period_end)
+    return _unpaid(period_end, now)
+
+
+def _unpaid(since: datetime, now: datetime) -> Position:
+    if now < since + GRACE:
+        return Position(State.GRACE, since + GRACE, since + GRACE)
+    if now < since + GIVEN_UP:
+        return Position(State.ON_HOLD, None, since + GIVEN_UP)
+    return Position(State.EXPIRED, None, None)
