@@ -363,14 +363,19 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def find_violations(*, users: Collection[UUID] | None = None, now: datetime | None = None) -> list[Violation]:
-    """Run every check; an empty list means that all is in order.
+def find_violations(
+    *,
+    users: Collection[UUID] | None = None,
+    now: datetime | None = None,
+    swept_at: datetime | None = None,
+) -> list[Violation]:
+    """Run every check; an empty list means that all is in order. `swept_at` is when holds were last swept.
 
     Reads one snapshot, so charges going on meanwhile neither wait nor confuse it.
     """
     parameters = {
         "users": list(users) if users is not None else None,
-        "stale": (now or timezone.now()) - SWEEP_GRACE,
+        "stale": (swept_at or now or timezone.now()) - SWEEP_GRACE,
         "now": now or timezone.now(),
     }
     with connection.cursor() as cursor:

@@ -81,6 +81,8 @@ def apply_event(event_id: UUID, *, again: bool = False, now: datetime | None = N
     StoreEvent.objects.filter(id=event_id).update(attempts=F("attempts") + 1)
     try:
         told = _ask(event)
+        if not (told.subscriptions or told.payments or told.expired_orders or told.afterwards):
+            raise NotOurs("nothing to do")
         state, detail = _write(event, told, now), ""
     except (NotOurs, UnknownObject) as reason:
         state, detail = _mark(event_id, State.IGNORED, str(reason)), str(reason)

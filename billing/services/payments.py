@@ -231,17 +231,28 @@ def _earned_bonus(row: Subscription, plan: Plan, facts: PaymentFacts, order: Ord
     if order is not None and order.plan_id == plan.slug:
         whole, price = order.credits, order.price
     if not price:
-        return whole
+        return whole if facts.earned > 0 else 0
     return whole * max(0, min(facts.earned, price)) // price
 
 
 def _apply_returns(payment: Payment, facts: PaymentFacts, now: datetime) -> None:
+    """Refunds and disputes in the order in which they happened, then what the banks decided.
+
+    So one look at the end leaves the wallet as many looks on the way do. Of the same second refunds come
+    first: nobody can refund what is disputed.
+    """
     known = set(payment.refunds.values_list("external_id", flat=True))
-    for dispute in sorted(facts.disputes, key=lambda fact: (fact.opened_at, fact.external_id)):
-        _apply_dispute(payment, dispute, now)
-    for refund in sorted(facts.refunds, key=lambda fact: (fact.refunded_at, fact.external_id)):
-        if refund.external_id not in known:
-            _book_return(payment, Refund.Kind.REFUND, refund, now)
+    happened: list[tuple[datetime, bool, str, RefundFacts | DisputeFacts]] = [
+        *((fact.refunded_at, False, fact.external_id, fact) for fact in facts.refunds),
+        *((fact.opened_at, True, fact.external_id, fact) for fact in facts.disputes),
+    ]
+    for _moment, _is_dispute, external_id, fact in sorted(happened, key=lambda item: item[:3]):
+        if isinstance(fact, DisputeFacts):
+            _open_dispute(payment, fact, now)
+        elif external_id not in known:
+            _book_return(payment, Refund.Kind.REFUND, fact, now)
+    for dispute in facts.disputes:
+        _close_dispute(payment, dispute, now)
 
 
 def _book_return(payment: Payment, kind: str, facts: RefundFacts, now: datetime) -> None:
@@ -304,21 +315,25 @@ def _end_what_was_paid_back(payment: Payment, now: datetime) -> None:
         )
 
 
-def _apply_dispute(payment: Payment, facts: DisputeFacts, now: datetime) -> None:
-    row = payment.disputes.select_for_update().filter(external_id=facts.external_id).first()
-    if row is None:
-        row = Dispute(
-            payment=payment,
-            external_id=facts.external_id,
-            state=Dispute.State.OPEN,
-            amount=facts.amount,
-            opened_at=facts.opened_at,
-        )
-        row.save()
-        if facts.standing == DisputeStanding.OPEN:
-            _freeze(payment, row, now)
-        jobs.enqueue("billing.tell_staff_of_dispute", key=str(row.id), dispute_id=str(row.id))
-    if row.state != Dispute.State.OPEN or facts.standing == DisputeStanding.OPEN:
+def _open_dispute(payment: Payment, facts: DisputeFacts, now: datetime) -> None:
+    if payment.disputes.filter(external_id=facts.external_id).exists():
+        return
+    row = Dispute.objects.create(
+        payment=payment,
+        external_id=facts.external_id,
+        state=Dispute.State.OPEN,
+        amount=facts.amount,
+        opened_at=facts.opened_at,
+    )
+    _freeze(payment, row, now)
+    jobs.enqueue("billing.tell_staff_of_dispute", key=str(row.id), dispute_id=str(row.id))
+
+
+def _close_dispute(payment: Payment, facts: DisputeFacts, now: datetime) -> None:
+    if facts.standing == DisputeStanding.OPEN:
+        return
+    row = payment.disputes.select_for_update().get(external_id=facts.external_id)
+    if row.state != Dispute.State.OPEN:
         return
     _unfreeze(payment, row, now)
     row.state, row.closed_at = Dispute.State(str(facts.standing)), now

@@ -6,7 +6,16 @@ from contextlib import contextmanager
 
 from common.testing.database import as_superuser
 
-TABLES = ("billing_wallet", "billing_hold", "billing_ledgertransaction", "billing_ledgerentry")
+TABLES = (
+    "billing_wallet",
+    "billing_hold",
+    "billing_ledgertransaction",
+    "billing_ledgerentry",
+    "billing_payment",
+    "billing_refund",
+    "billing_dispute",
+    "billing_subscription",
+)
 
 # The counter is a sequence, since a sequence remembers what a rolled-back transaction did.
 _CREATE = """

@@ -12,12 +12,23 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from accounts.tests.factories import make_user
 from billing import invariants
-from billing.errors import DailyMessageLimit, InsufficientCredits, KeyReused, WalletSuspended
+from billing.errors import (
+    CreditsOwed,
+    DailyMessageLimit,
+    InsufficientCredits,
+    KeyReused,
+    OwnDayLimit,
+    OwnMessageLimit,
+    SpendingPaused,
+    WalletSuspended,
+)
 from billing.models import Bucket, Hold, Wallet
 from billing.services import adjustments, allowance, grants, holds
+from billing.subscription_states import FOR_LIFE
 from billing.tests import faults
 from billing.tests.factories import assert_ledger_holds
 from billing.tests.ledger_model import HoldModel, Refused, WalletModel
+from billing.tests.sales_machine import SalesSteps
 from common.credits import MICRO
 
 # Every so many steps new people come, so that histories, and with them the checks of a step, stay short.
@@ -41,8 +52,9 @@ class Crash(Exception):
     """The process died before its commit."""
 
 
-class Machine:
+class Machine(SalesSteps):
     def __init__(self, seed: int, settings: Any, struck: faults.Faults) -> None:
+        super().__init__()
         self.chance = random.Random(seed)
         self.settings = settings
         self.struck = struck
@@ -56,6 +68,7 @@ class Machine:
         self.grants: list[tuple[UUID, str, int, int]] = []
         self.counts: dict[str, int] = {}
         self.serial = 0
+        self.doing = ""
         self.prepared_on: Any = None
 
     # --- one step ---
@@ -66,21 +79,34 @@ class Machine:
             self.wallets |= {user_id: WalletModel(user_id) for user_id in self.present}
         self.advance_clock()
         operation = self.chance.choices(
-            [self.reserve, self.end_hold, self.grant, self.adjust, self.change_tier, self.suspend],
-            weights=[40, 38, 8, 6, 3, 2],
+            [
+                self.reserve,
+                self.end_hold,
+                self.grant,
+                self.adjust,
+                self.change_tier,
+                self.suspend,
+                self.pay,
+                self.give_back,
+                self.subscribe,
+                self.limit_oneself,
+            ],
+            weights=[36, 34, 5, 5, 2, 2, 6, 5, 4, 1],
         )[0]
         # Most steps are one user's for a while, so that days get full.
         busy = self.present[number // 100 % USERS]
         user_id = busy if self.chance.random() < 0.7 else self.chance.choice(self.present)
+        self.doing = operation.__name__
         operation(user_id)
         touched = {user_id}
         if self.chance.random() < 0.02:
             touched |= self.refresh()
         if self.now - self.swept_at > timedelta(minutes=1):
-            touched |= self.sweep()
+            touched |= self.sweep() | self.move_on()
         self.compare(touched)
 
     def advance_clock(self) -> None:
+        self.latest = max(self.latest, self.now)
         jump = self.chance.random()
         if jump < 0.95:
             self.now += timedelta(seconds=self.chance.randrange(120))
@@ -190,7 +216,7 @@ class Machine:
         )
         if isinstance(expected, HoldModel):
             self.count("reserved")
-            assert answer.available == sum(self.wallets[user_id].spendable)
+            assert answer.available == self.wallets[user_id].available
             self.holds[answer.hold_id] = expected
             self.keys[user_id, key] = answer.hold_id
         else:
@@ -273,7 +299,7 @@ class Machine:
             hold.state,
             hold.captured,
             hold.written_off,
-            sum(self.wallets[user_id].spendable),
+            self.wallets[user_id].available,
         )
 
     def grant(self, user_id: UUID) -> None:
@@ -330,7 +356,7 @@ class Machine:
         tier = self.chance.choice(["free", "free", "premium", "vip"])
         self.run(
             self.wallets[user_id],
-            lambda wallet: wallet.set_tier(tier),
+            lambda wallet: wallet.give("given", None if tier == "free" else (tier, FOR_LIFE), self.now),
             lambda: adjustments.set_tier(user_id=user_id, tier=tier, reason="Machine", now=self.now),
         )
         self.count("tier changed")
@@ -338,10 +364,13 @@ class Machine:
     def suspend(self, user_id: UUID) -> None:
         wallet = self.wallets[user_id]
         wallet.open(self.now, self.zone)
-        allowance.open_wallet(user_id=user_id, now=self.now)
+        self.open_really(user_id)
         wallet.is_suspended = not wallet.is_suspended
         Wallet.objects.filter(pk=user_id).update(suspended_at=self.now if wallet.is_suspended else None)
         self.count("suspended or resumed")
+
+    def open_really(self, user_id: UUID) -> None:
+        allowance.open_wallet(user_id=user_id, now=self.now)
 
     def refresh(self) -> set[UUID]:
         """The nightly job: only wallets used lately, and any number of times."""
@@ -379,18 +408,23 @@ class Machine:
             )
             assert (wallet.daily_granted, wallet.messages_used) == (model.granted, model.messages_used)
             assert (wallet.tier_id, wallet.last_number) == (model.tier, model.number)
+            assert (wallet.debt, wallet.frozen, wallet.day_spent) == (
+                model.debt,
+                model.frozen,
+                model.day_spent,
+            )
         with connection.cursor() as cursor:
             if cursor.connection is not self.prepared_on:
                 cursor.execute(PREPARE)
                 self.prepared_on = cursor.connection
             cursor.execute(
                 "EXECUTE narrow_checks(%s, %s, %s)",
-                [list(touched), self.swept_at - invariants.SWEEP_GRACE, self.now],
+                [list(touched), self.swept_at - invariants.SWEEP_GRACE, max(self.latest, self.now)],
             )
             assert cursor.fetchall() == []
 
     def compare_everything(self) -> None:
-        assert_ledger_holds(now=self.swept_at)
+        assert_ledger_holds(now=max(self.latest, self.now), swept_at=self.swept_at)
         rows = Hold.objects.values_list("id", "state", "captured", "written_off")
         assert {row[0]: row[1:] for row in rows} == {
             hold_id: (hold.state, hold.captured, hold.written_off) for hold_id, hold in self.holds.items()
@@ -402,6 +436,10 @@ REFUSALS: dict[type[Exception], str] = {
     InsufficientCredits: "insufficient",
     DailyMessageLimit: "messages",
     WalletSuspended: "suspended",
+    CreditsOwed: "owing",
+    SpendingPaused: "paused",
+    OwnMessageLimit: "message cap",
+    OwnDayLimit: "day cap",
     KeyReused: "key reused",
 }
 
