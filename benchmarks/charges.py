@@ -8,21 +8,17 @@ import argparse
 import asyncio
 import os
 import random
-import re
 import statistics
-import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+
+from benchmarks import database
+from benchmarks.database import CLIENTS
+from benchmarks.report import Result
 
 DATABASE = "parlor_bench_charges"
-CLIENTS = 8
 AMOUNT = 23_400
 SYNC_TARGET = 0.33
 ASYNC_TARGET = 0.25
@@ -74,27 +70,12 @@ SELECT outcome FROM billing_capture(
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    name: str
-    value: float
-    limit: float
-    target: float
-    is_ceiling: bool = False
-
-    def __str__(self) -> str:
-        ratio = self.value / self.limit
-        is_met = ratio <= self.target if self.is_ceiling else ratio >= self.target
-        missed = "" if is_met else f", MISSED: target {self.target:.2f}"
-        return f"{self.name}: {self.value:.0f} (limit {self.limit:.0f}, ratio {ratio:.2f}{missed})"
-
-
 def run(*, wallets: int = 10_000, seconds: float = 2.0, rounds: int = 5) -> Iterator[Result]:
     """Measure in a database of its own, which is dropped afterwards.
 
     Everything is measured once a round, so that a noisy minute of the machine falls on all of it.
     """
-    with _database(wallets), _sockets_loop():
+    with database.own_database(DATABASE, _GRANTS.format(wallets)), database.sockets_loop():
         measures: dict[str, Callable[[], float]] = {
             "plain": lambda: _pgbench(PLAIN, wallets, seconds),
             "functions": lambda: _pgbench(FUNCTIONS, wallets, seconds),
@@ -106,7 +87,7 @@ def run(*, wallets: int = 10_000, seconds: float = 2.0, rounds: int = 5) -> Iter
             for name, measure in measures.items():
                 rates[name].append(measure())
         waited = _longest_wait(wallets)
-        _check()
+        database.check_ledger()
     middle = {name: statistics.median(values) for name, values in rates.items()}
     yield Result("charges a second by the SQL functions alone", middle["functions"], middle["plain"], 0)
     yield Result("charges a second, sync threads", middle["sync"], middle["plain"], SYNC_TARGET)
@@ -115,11 +96,12 @@ def run(*, wallets: int = 10_000, seconds: float = 2.0, rounds: int = 5) -> Iter
     yield Result(name, waited, LONGEST_WAIT_MS, 1, is_ceiling=True)
 
 
-def _charge(wallets: int) -> None:
+def charge(number: int) -> None:
+    """Reserve and capture credits of the wallet with this number."""
     from billing.services import holds
     from common.ids import uuid7
 
-    user_id = _user_id(random.randint(1, wallets))
+    user_id = database.user_id(number)
     hold = holds.reserve_credits(user_id=user_id, amount=2 * AMOUNT, reference="bench", key=str(uuid7()))
     holds.capture_hold(
         hold_id=hold.hold_id,
@@ -134,7 +116,7 @@ def _sync_rate(wallets: int, seconds: float) -> float:
     def work() -> int:
         done = 0
         while time.perf_counter() < deadline:
-            _charge(wallets)
+            charge(random.randint(1, wallets))
             done += 1
         connection.close()
         return done
@@ -154,7 +136,7 @@ async def _async_rate(wallets: int, seconds: float) -> float:
     async def work() -> int:
         done = 0
         while time.perf_counter() < deadline:
-            await db.in_thread(_charge, wallets)
+            await db.in_thread(charge, random.randint(1, wallets))
             done += 1
         return done
 
@@ -183,118 +165,24 @@ def _longest_wait(wallets: int) -> float:
         job = pool.submit(refresh)
         while not job.done():
             started = time.perf_counter()
-            _charge(wallets)
+            charge(random.randint(1, wallets))
             slowest = max(slowest, time.perf_counter() - started)
         if job.result() < wallets // 2:
             raise RuntimeError("the refresh had too little to do")
     return slowest * 1000
 
 
-@contextmanager
-def _sockets_loop() -> Iterator[None]:
-    """A loop that carries signals to sockets, as every web process has one."""
-    from common import realtime
-
-    async def become_home() -> None:
-        realtime.use_running_loop()
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(become_home(), loop).result()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-def _check() -> None:
-    from billing import invariants
-
-    violations = invariants.find_violations()
-    if violations:
-        raise RuntimeError(f"the ledger is wrong after the benchmark: {violations}")
-
-
-def _user_id(number: int) -> UUID:
-    return UUID(f"00000000-0000-7000-8000-{number:012d}")
-
-
-@contextmanager
-def _database(wallets: int) -> Iterator[None]:
-    from django.conf import settings
-    from django.core.management import call_command
-    from django.db import connection
-    from psycopg import sql
-
-    from config.embedded import postgres
-
-    cluster = postgres.ensure_running(settings.DATA_DIR)
-    name = sql.Identifier(DATABASE)
-    with cluster.connect() as admin:
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(name, sql.Identifier(postgres.OWNER_ROLE))
-        )
-    options = connection.settings_dict["OPTIONS"]
-    pool = options.pop("pool", None)
-    original = dict(connection.settings_dict)
-    try:
-        connection.settings_dict.update(cluster.connection(postgres.OWNER_ROLE), NAME=DATABASE)
-        call_command("migrate", verbosity=0)
-        connection.close()
-        with cluster.connect(DATABASE) as admin:
-            admin.execute("SET synchronous_commit = off")
-            admin.execute(_USERS.format(wallets, wallets))
-            admin.execute("VACUUM ANALYZE")
-        connection.settings_dict.update(cluster.connection(postgres.APP_ROLE), NAME=DATABASE)
-        options["pool"] = pool or {"min_size": 2, "max_size": 24, "timeout": 10}
-        yield
-    finally:
-        connection.close_pool()
-        connection.settings_dict.update(original)
-        with cluster.connect() as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-
-
-_USERS = """
-CREATE FUNCTION bench_user(bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS
-    $$ SELECT ('00000000-0000-7000-8000-' || lpad($1::text, 12, '0'))::uuid $$;
+_GRANTS = """
 INSERT INTO accounts_user (id, password, is_superuser, is_staff, is_active, display_name, pronouns, locale,
                            time_zone, avatar_key, session_epoch, created_at)
-SELECT bench_user(n), '', false, false, true, 'Bench', '', '', '', '', 0, now() FROM generate_series(1, {}) n;
+SELECT bench_user(n), '', false, false, true, 'Bench', '', '', '', '', 0, now() FROM generate_series(1, {0}) n;
 SELECT count(billing_grant(bench_user(n), 'purchased', 1000000000000, 'grant', 'grants', 'bench:' || n, '', '', NULL,
-                           'bench', 'UTC', NULL)) FROM generate_series(1, {}) n;
+                           'bench', 'UTC', NULL)) FROM generate_series(1, {0}) n;
 """
 
 
 def _pgbench(script: str, wallets: int, seconds: float) -> float:
-    from django.conf import settings
-
-    from config.embedded import postgres
-
-    cluster = postgres.load_cluster(settings.DATA_DIR)
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script.format(wallets=wallets, amount=AMOUNT))
-        file.flush()
-        done = subprocess.run(
-            [
-                postgres.binary("pgbench"),
-                *("--no-vacuum", "--protocol", "prepared", "--file", file.name),
-                *("--client", str(CLIENTS), "--jobs", "2", "--time", str(max(1, round(seconds)))),
-                *("--host", "127.0.0.1", "--port", str(cluster.port), "--username", "postgres", DATABASE),
-            ],
-            env={**os.environ, "PGPASSWORD": cluster.superuser_password},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    rate = re.search(r"tps = ([0-9.]+)", done.stdout)
-    if done.returncode or rate is None:
-        raise RuntimeError(done.stderr[-2000:])
-    return float(rate[1])
+    return database.pgbench(DATABASE, script.format(wallets=wallets, amount=AMOUNT), seconds)
 
 
 def main() -> None:

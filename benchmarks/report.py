@@ -29,6 +29,23 @@ class Figure:
         return f"{text} (target {sign} {self.target:g}{share}){'  MISSED' if self.is_missed else ''}"
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A figure beside the limit measured in the same run; `target` is for their ratio."""
+
+    name: str
+    value: float
+    limit: float
+    target: float
+    is_ceiling: bool = False
+
+    def __str__(self) -> str:
+        ratio = self.value / self.limit
+        is_met = ratio <= self.target if self.is_ceiling else ratio >= self.target
+        missed = "" if is_met else f", MISSED: target {self.target:.2f}"
+        return f"{self.name}: {self.value:,.0f} (limit {self.limit:,.0f}, ratio {ratio:.2f}{missed})"
+
+
 def environment() -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False

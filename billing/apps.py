@@ -16,6 +16,7 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import profile
         from billing import gauges, own_data, receivers  # noqa: F401
+        from billing.services import google_play
         from common import health
         from files import registry
 
@@ -23,6 +24,7 @@ class BillingConfig(AppConfig):
         registry.register_quota(_storage_bytes)
         health.register_gauges(gauges.update)
         own_data.register_part()
+        google_play.register()
 
 
 def _storage_bytes(user_id: "UUID") -> int:

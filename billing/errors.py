@@ -52,6 +52,9 @@ class EmailNotVerified(PermissionDenied):
 class SpendingPaused(PermissionDenied):
     title = _("You have paused spending")
 
+    def __init__(self) -> None:
+        super().__init__(paused=True)
+
 
 class OwnMessageLimit(LimitReached):
     def __init__(self, *, limit: int, required: int) -> None:
@@ -59,6 +62,7 @@ class OwnMessageLimit(LimitReached):
             _("This could cost more than the most you allow for a message."),
             limit=format_credits(limit),
             used=format_credits(required),
+            own="message",
         )
 
 
@@ -68,6 +72,7 @@ class OwnDayLimit(LimitReached):
             _("You have reached the most you allow for a day."),
             limit=format_credits(limit),
             used=format_credits(limit),
+            own="day",
         )
 
 

@@ -18,6 +18,12 @@ EVENT_LAG = Histogram(
 DIFFERENCE = Gauge(
     "parlor_reconciliation_difference_minor_units", "Difference of the last reconciliation.", ["currency"]
 )
+WAITING = Gauge("parlor_webhook_waiting", "Events of stores that are kept and not applied yet.")
+OLDEST_WAITING = Gauge("parlor_webhook_waiting_seconds_max", "Age of the oldest event that waits.")
+QUARANTINED = Gauge("parlor_webhook_quarantined", "Events of stores that staff must look at.")
+FROZEN = Gauge("parlor_wallet_frozen_credits", "Credits set aside while a bank decides.")
+APPROVALS = Gauge("parlor_approvals_waiting", "What staff want to do and a second person must approve.")
+RECONCILED = Gauge("parlor_reconciliation_clean", "1 where the last reconciliation was clean, else 0.")
 DEBT = Gauge("parlor_wallet_debt_credits", "Credits that were spent and then refunded.")
 
 

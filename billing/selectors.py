@@ -12,7 +12,14 @@ from django.db.models import Func, Prefetch, QuerySet, Sum, Value
 from django.utils import timezone
 
 from billing import database
-from billing.errors import InsufficientCredits, UnknownHold, UnknownWallet, WalletSuspended
+from billing.errors import (
+    CreditsOwed,
+    InsufficientCredits,
+    SpendingPaused,
+    UnknownHold,
+    UnknownWallet,
+    WalletSuspended,
+)
 from billing.models import (
     ActionPrice,
     Gift,
@@ -23,17 +30,19 @@ from billing.models import (
     Payment,
     Plan,
     Store,
+    StoreCustomer,
     Subscription,
     SubscriptionEvent,
     Tier,
     Wallet,
 )
 from common.credits import format_credits
+from common.errors import NotFound
 
 # The SQL functions keep this distance between two days when the operator's time zone was changed.
 _SHORTEST_DAY = timedelta(hours=20)
 # Prompt and answer of an ordinary turn, for somebody who has not talked yet.
-_USUAL_REPLY_TOKENS = 1_500
+USUAL_REPLY_TOKENS = 1_500
 
 # The tier of somebody who has no wallet yet is the first one.
 _PRICE = """
@@ -122,6 +131,11 @@ class Receipt:
     description: str
     details: dict[str, Any]
 
+    @property
+    def returned(self) -> int:
+        """What was set aside and not needed."""
+        return self.held - self.charged
+
 
 def get_tier(user_id: UUID) -> Tier:
     """The user's tier; the first one for somebody who has no wallet yet."""
@@ -179,9 +193,7 @@ def estimate_replies(user_id: UUID, wallet: WalletView) -> int | None:
 
     The tier's daily number of messages bounds it.
     """
-    latest = LedgerTransaction.objects.filter(wallet_id=user_id, kind=LedgerTransaction.Kind.CHARGE)
-    amounts = [-amount for amount in latest.order_by("-number").values_list("amount", flat=True)[:20]]
-    usual = sum(amounts) // len(amounts) if amounts else _USUAL_REPLY_TOKENS * wallet.tier.token_price
+    usual = get_usual_price(user_id, wallet.tier)
     replies = wallet.available // usual if usual else None
     limit = wallet.tier.messages_per_day
     if limit is None:
@@ -190,14 +202,27 @@ def estimate_replies(user_id: UUID, wallet: WalletView) -> int | None:
     return messages_left if replies is None else min(replies, messages_left)
 
 
+def get_usual_price(user_id: UUID, tier: Tier) -> int:
+    """What a reply usually costs the user, by their latest ones, in microcredits."""
+    latest = LedgerTransaction.objects.filter(wallet_id=user_id, kind=LedgerTransaction.Kind.CHARGE)
+    amounts = [-amount for amount in latest.order_by("-number").values_list("amount", flat=True)[:20]]
+    return sum(amounts) // len(amounts) if amounts else USUAL_REPLY_TOKENS * tier.token_price
+
+
 def check_funds(user_id: UUID, *, amount: int, freed: Iterable[UUID]) -> None:
     """Whether `amount` microcredits could be reserved once the holds in `freed` have ended.
 
-    Raises InsufficientCredits, WalletSuspended. What counts is the reservation itself.
+    Raises InsufficientCredits, CreditsOwed, SpendingPaused, WalletSuspended. What counts is the reservation
+    itself.
     """
     wallet = get_wallet(user_id)
     if wallet.is_suspended:
         raise WalletSuspended
+    if wallet.is_paused:
+        raise SpendingPaused
+    if wallet.debt:
+        packs = list_packs_covering(amount + wallet.debt)
+        raise CreditsOwed(required=amount, owed=wallet.debt, packs=packs)
     coming = Hold.objects.filter(id__in=list(freed), state=Hold.State.HELD)
     available = wallet.available + sum(hold.amount for hold in coming)
     if available < amount:
@@ -256,6 +281,17 @@ def had_subscription_since(user_id: UUID, moment: datetime) -> bool:
     return own.exclude(store=Store.GIVEN).exists()
 
 
+def has_begun(user_id: UUID, plan: str, moment: datetime) -> bool:
+    """Whether a subscription to `plan` gives its tier that began at `moment` or later."""
+    own = Subscription.objects.filter(user_id=user_id, plan_id=plan, started_at__gte=moment)
+    return own.filter(entitled_until__gt=timezone.now()).exists()
+
+
+def is_customer(user_id: UUID) -> bool:
+    """Whether somebody has papers at a store that has a page for them."""
+    return StoreCustomer.objects.filter(user_id=user_id, store__in=[Store.STRIPE, Store.SANDBOX]).exists()
+
+
 def list_subscriptions(user_id: UUID) -> QuerySet[Subscription]:
     """Everything somebody ever had, latest first."""
     return Subscription.objects.filter(user_id=user_id).select_related("plan", "tier").order_by("-id")
@@ -267,6 +303,14 @@ def list_subscription_events(user_id: UUID) -> QuerySet[SubscriptionEvent]:
 
 def list_payments(user_id: UUID) -> QuerySet[Payment]:
     return Payment.objects.filter(user_id=user_id).order_by("-paid_at", "-id")
+
+
+def get_payment(user_id: UUID, payment_id: UUID) -> Payment:
+    """A payment of the user's with what came back of it. Raises NotFound."""
+    payment = Payment.objects.filter(user_id=user_id, id=payment_id).prefetch_related("refunds").first()
+    if payment is None:
+        raise NotFound
+    return payment
 
 
 def list_tiers() -> QuerySet[Tier]:

@@ -1,11 +1,26 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from billing.services import allowance, checkout, checks, holds, inbox, renewals, usage
+from billing.models import Store
+from billing.services import (
+    allowance,
+    backoffice,
+    checkout,
+    checks,
+    google_play,
+    holds,
+    inbox,
+    leaving,
+    mails,
+    reconciliation,
+    renewals,
+    replays,
+    usage,
+)
 
 
 @shared_task(name="billing.expire_holds")
@@ -44,6 +59,17 @@ def check_ledger(**kwargs: Any) -> None:
     checks.check_ledger()
 
 
+@shared_task(name="billing.acknowledge_google_play")
+def acknowledge_google_play(*, product_id: str, purchase_token: str, kind: str, **kwargs: Any) -> None:
+    google_play.acknowledge(product_id=product_id, purchase_token=purchase_token, kind=kind)
+
+
+@shared_task(name="billing.look_for_voided")
+def look_for_voided(**kwargs: Any) -> None:
+    google_play.look_for_voided()
+    google_play.retry_acknowledgements()
+
+
 # --- Usage ----------------------------------------------------------------------------------------
 
 
@@ -60,3 +86,76 @@ def make_usage_export(*, export_id: str, **kwargs: Any) -> None:
 @shared_task(name="billing.expire_usage_exports")
 def expire_usage_exports(**kwargs: Any) -> None:
     usage.expire_usage_exports()
+
+
+# --- Mails ----------------------------------------------------------------------------------------
+
+
+@shared_task(name="billing.mail_receipt")
+def mail_receipt(*, payment_id: str, **kwargs: Any) -> None:
+    mails.mail_receipt(payment_id=UUID(payment_id))
+
+
+@shared_task(name="billing.mail_refund")
+def mail_refund(*, payment_id: str, external_id: str, **kwargs: Any) -> None:
+    mails.mail_refund(payment_id=UUID(payment_id), external_id=external_id)
+
+
+@shared_task(name="billing.tell_subscription_changed")
+def tell_subscription_changed(*, subscription_id: str, from_state: str, to_state: str, **kwargs: Any) -> None:
+    mails.tell_subscription_changed(
+        subscription_id=UUID(subscription_id), from_state=from_state, to_state=to_state
+    )
+
+
+@shared_task(name="billing.tell_staff_of_event")
+def tell_staff_of_event(*, event_id: str, **kwargs: Any) -> None:
+    mails.tell_staff_of_event(event_id=UUID(event_id))
+
+
+@shared_task(name="billing.tell_staff_of_dispute")
+def tell_staff_of_dispute(*, dispute_id: str, **kwargs: Any) -> None:
+    mails.tell_staff_of_dispute(dispute_id=UUID(dispute_id))
+
+
+@shared_task(name="billing.tell_staff_of_reconciliation")
+def tell_staff_of_reconciliation(*, reconciliation_id: str, **kwargs: Any) -> None:
+    mails.tell_staff_of_reconciliation(reconciliation_id=UUID(reconciliation_id))
+
+
+# --- The office -----------------------------------------------------------------------------------
+
+
+@shared_task(name="billing.reconcile")
+def reconcile(**kwargs: Any) -> None:
+    reconciliation.reconcile()
+
+
+@shared_task(name="billing.mend_from_stores")
+def mend_from_stores(*, reconciliation_id: str, **kwargs: Any) -> None:
+    reconciliation.mend(reconciliation_id=UUID(reconciliation_id))
+
+
+@shared_task(name="billing.send_refund")
+def send_refund(*, payment_id: str, amount: int | None, refund_key: str, reason: str, **kwargs: Any) -> None:
+    backoffice.send_refund(payment_id=UUID(payment_id), amount=amount, key=refund_key, reason=reason)
+
+
+@shared_task(name="billing.replay_store_event")
+def replay_store_event(*, event_id: str, **kwargs: Any) -> None:
+    inbox.apply_event(UUID(event_id), again=True)
+
+
+@shared_task(name="billing.replay_events_since")
+def replay_events_since(*, since: str, **kwargs: Any) -> None:
+    replays.replay_events_since(since=datetime.fromisoformat(since))
+
+
+@shared_task(name="billing.forget_customer")
+def forget_customer(*, store: str, external_id: str, **kwargs: Any) -> None:
+    leaving.forget_customer(store=Store(store), external_id=external_id)
+
+
+@shared_task(name="billing.end_at_google")
+def end_at_google(*, product_id: str, purchase_token: str, **kwargs: Any) -> None:
+    leaving.end_at_google(product_id=product_id, purchase_token=purchase_token)

@@ -7,8 +7,10 @@ class ChatConfig(AppConfig):
     verbose_name = _("Chat")
 
     def ready(self) -> None:
-        from chat import own_data, rails, receivers  # noqa: F401
+        from billing.history import register_namer
+        from chat import own_data, rails, receivers, wallet_lines  # noqa: F401
         from personas.rails import register
 
         register("continue", rails.continue_talking, position=10)
+        register_namer(wallet_lines.name_replies)
         own_data.register_part()

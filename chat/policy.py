@@ -11,6 +11,8 @@ from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from billing.errors import OwnMessageLimit
+
 STOPPED = "stopped"
 STOPPED_EARLY = "stopped_early"
 SUPERSEDED = "superseded"
@@ -37,6 +39,8 @@ DETAILS: Final[dict[str, Promise]] = {
     BLOCKED: _("The model declined to answer this. Nothing was charged."),
 }
 
+# Below this a reply is of no use, and none is begun.
+SHORTEST_REPLY_TOKENS = 64
 _CHARGED = frozenset({"complete", "stopped"})
 
 
@@ -54,6 +58,21 @@ def charged_tokens(*, status: str, has_text: bool, input_tokens: int, output_tok
 def reservation(*, prompt_tokens: int, prompt_budget: int, max_output_tokens: int, token_price: int) -> int:
     """The realistic worst case of a reply, in microcredits."""
     return (min(prompt_tokens, prompt_budget) + max_output_tokens) * token_price
+
+
+def output_within(cap: int, *, hold: int, max_output_tokens: int, token_price: int) -> int:
+    """How long a reply may become so that its `hold` fits `cap` (microcredits).
+
+    Raises OwnMessageLimit where not even a short one fits.
+    """
+    excess = hold - cap
+    if excess <= 0:
+        return max_output_tokens
+    fitting = max_output_tokens + -excess // token_price
+    shortest = min(SHORTEST_REPLY_TOKENS, max_output_tokens)
+    if fitting < shortest:
+        raise OwnMessageLimit(limit=cap, required=hold - (max_output_tokens - shortest) * token_price)
+    return fitting
 
 
 def prompt_budget(context_window: int, max_output_tokens: int) -> int:

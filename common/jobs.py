@@ -42,6 +42,17 @@ def enqueue(task: str, *, key: str | None = None, **kwargs: Any) -> None:
     transaction.on_commit(lambda: _hand_over(created[0].id), robust=True)
 
 
+def note_once(what: str, *, key: str) -> bool:
+    """Note in the caller's transaction that something was done; False where that was noted before.
+
+    For tasks that are not harmless when they run twice, such as mail. A note outlives every retry.
+    """
+    transaction_required()
+    note = OutboxMessage(task=what, key=key, state=OutboxMessage.State.DONE)
+    OutboxMessage.objects.bulk_create([note], ignore_conflicts=True)
+    return OutboxMessage.objects.filter(id=note.id).exists()
+
+
 def _hand_over(message_id: UUID) -> None:
     run = current_app.tasks["common.run_outbox_message"]
     try:

@@ -96,6 +96,30 @@ API = [
     Row("api:billing:wallet", "GET", "signed_in"),
     Row("api:billing:transaction-list", "GET", "signed_in"),
     Row("api:billing:catalog", "GET", "public"),
+    # Without Google Play; what it does is told in billing/tests/test_google_play.py.
+    Row(
+        "api:billing:subscription-verify",
+        "POST",
+        "signed_in",
+        body={"provider": "google_play", "product_id": "credits_10", "purchase_token": "token"},
+        ok=404,
+    ),
+    Row("api:billing:own-limits", "PATCH", "signed_in", body={"per_day": "20", "paused": False}),
+    Row("api:billing:redeem", "POST", "signed_in", body={"code": "NOSUCHCODE"}, ok=404),
+    # There is no shop here: what one gets from it is told in billing/tests/test_shop_api.py.
+    Row("api:billing:checkout", "POST", "signed_in", body={"pack": "credits_10"}, ok=503),
+    Row("api:billing:payment-intent", "POST", "signed_in", body={"pack": "credits_10"}, ok=503),
+    Row("api:billing:portal", "POST", "signed_in", ok=503),
+    Row("api:billing:invoice-list", "GET", "signed_in"),
+    Row("api:billing:payment-detail", "GET", "owner", ids={"payment_id": "payment"}),
+    Row("api:billing:subscription", "GET", "signed_in"),
+    Row("api:billing:subscription-history", "GET", "signed_in"),
+    Row("api:billing:subscription-plans", "GET", "signed_in"),
+    # Everybody's tier here was given, and what is given cannot be changed.
+    Row("api:billing:subscription-preview", "POST", "signed_in", body={"plan": "vip_yearly"}, ok=404),
+    Row("api:billing:subscription-change", "POST", "signed_in", body={"plan": "vip_yearly"}, ok=404),
+    Row("api:billing:subscription-cancel", "POST", "signed_in", ok=404),
+    Row("api:billing:subscription-resume", "POST", "signed_in", ok=404),
     Row("api:billing:usage-current", "GET", "signed_in"),
     Row("api:billing:usage-history", "GET", "signed_in"),
     Row("api:billing:usage-analytics", "GET", "signed_in"),
@@ -187,6 +211,7 @@ API += [
 ]
 
 _TOLD_TO_SIGN_IN = {"anonymous": 401, "banned": 401}
+_NO_PAYMENT = "00000000-0000-7000-8000-000000000000"
 _KEY = {"uidb36": "1", "key": "nothing"}
 _SIGNED_IN_GO_HOME = {role: 302 for role in ROLES if role not in ("anonymous", "banned")}
 
@@ -302,7 +327,25 @@ PAGES = [
     _page("accounts:sessions"),
     _page("accounts:session-end-all", "POST", ok=302),
     _page("accounts:session-end", "POST", ids={"pk": "0"}, ok=404),
+    Row("billing:stripe-webhook", "POST", "public", ok=404),
+    Row("billing:google-play-webhook", "POST", "public", ok=404),
+    Row("billing:sandbox-page", "GET", "public", ids={"path": "c/pay/cs_test_1"}, ok=404),
     _page("billing:wallet"),
+    _public_page("billing:pricing"),
+    _public_page("billing:policy"),
+    _page("billing:redeem", "POST", body={"code": "NOT-A-CODE"}, ok=404),
+    _page("billing:limits", "POST", body={"per_day": "5"}, ok=302),
+    _page("billing:buy", "POST", body={"pack": "credits_10"}, ok=302),
+    _page("billing:bought", ok=404),
+    _page("billing:plan"),
+    _page("billing:plan-change", "POST", body={"plan": "vip_monthly"}, ok=302),
+    _page("billing:plan-cancel", "POST", ok=302),
+    _page("billing:plan-resume", "POST", ok=302),
+    _page("billing:portal", "POST", ok=302),
+    _page("billing:receipt-list"),
+    # Whose they are, is told in billing/tests/test_receipts.py.
+    _page("billing:receipt", ids={"payment_id": _NO_PAYMENT}, ok=404),
+    _page("billing:receipt-pdf", ids={"payment_id": _NO_PAYMENT}, ok=404),
     _page("billing:usage"),
     _page("billing:usage-export-request", "POST", body={"format": "csv"}, ok=302),
     _page("billing:usage-export-download", ids={"token": "nothing"}, ok=404, but=_TOLD_TO_SIGN_IN),

@@ -104,6 +104,29 @@ TRANSACTION = [
     "description",
     "created_at",
 ]
+SUBSCRIPTION = [
+    "state",
+    "plan",
+    "tier",
+    "provider",
+    "current_period_end",
+    "cancel_at_period_end",
+    "grace_until",
+    "next_plan",
+    "started_at",
+]
+WALLET = [
+    "available",
+    "daily",
+    "bonus",
+    "purchased",
+    "held",
+    "tier",
+    "debt",
+    "frozen",
+    "limits",
+    "is_low",
+]
 FIELDS = {
     "Accepted": ["message", "reply", "generation"],
     "Creator": ["id", "handle", "display_name"],
@@ -121,7 +144,11 @@ FIELDS = {
     "Ticket": ["ticket", "expires_at"],
     "Transaction": TRANSACTION,
     "Variant": ["index", "count", "previous", "next"],
-    "Wallet": ["available", "daily", "bonus", "purchased", "held", "tier"],
+    "Subscription": SUBSCRIPTION,
+    "CheckoutPage": ["checkout_url", "id"],
+    "PaymentSheet": ["client_secret", "customer", "ephemeral_key"],
+    "Portal": ["url"],
+    "Wallet": WALLET,
 }
 CHOICES = {
     "FeedbackEnum": {"none", "up", "down"},

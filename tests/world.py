@@ -17,6 +17,7 @@ from accounts.services.api_keys import create_api_key
 from accounts.services.exports import request_export
 from accounts.tests.factories import make_user
 from billing.services.adjustments import set_tier
+from billing.tests.factories import make_payment
 from chat.models import Message
 from chat.services import messages, sessions
 from chat.services.stopping import cancel_live_replies
@@ -62,7 +63,9 @@ def make_world() -> World:
         owner_id=owner.pk, category="chat_attachment", name="a.txt", data=b"A few words."
     )
     upload = direct.begin_upload(owner_id=owner.pk, category="chat_attachment", name="b.txt", size=10)
+    payment = make_payment(owner.pk)
     ids = {
+        "payment": payment.pk,
         "api_key": create_api_key(user_id=owner.pk, name="script").row.pk,
         "file": file.pk,
         "export": request_export(user_id=owner.pk).pk,

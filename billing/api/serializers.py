@@ -1,12 +1,13 @@
 from datetime import UTC
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.models import Bucket, LedgerTransaction, Tier
 from billing.selectors import format_price
-from common.api.serializers import CreditsField
+from common.api.serializers import CreditsField, StrictSerializer
 
 
 @extend_schema_field(serializers.CharField(help_text="Money as a decimal string."))
@@ -23,6 +24,13 @@ class DailySerializer(serializers.Serializer):
     resets_at = serializers.DateTimeField(default_timezone=UTC)
 
 
+class OwnLimitsSerializer(serializers.Serializer):
+    paused = serializers.BooleanField(source="is_paused")
+    per_message = CreditsField(source="message_cap", allow_null=True)
+    per_day = CreditsField(source="day_cap", allow_null=True)
+    low_balance = CreditsField(allow_null=True)
+
+
 class WalletSerializer(serializers.Serializer):
     available = CreditsField()
     daily = DailySerializer(source="*")
@@ -30,6 +38,26 @@ class WalletSerializer(serializers.Serializer):
     purchased = CreditsField()
     held = CreditsField()
     tier = serializers.CharField(source="tier.slug")
+    debt = CreditsField(help_text=_("Owed after a payment went back; paid off by whatever comes in."))
+    frozen = CreditsField(help_text=_("Set aside while a bank decides about a payment."))
+    limits = OwnLimitsSerializer(source="*")
+    is_low = serializers.BooleanField()
+
+
+class ChangeOwnLimitsSerializer(StrictSerializer):
+    paused = serializers.BooleanField(required=False, help_text=_("Nothing is spent while this is on."))
+    per_message = CreditsField(required=False, allow_null=True)
+    per_day = CreditsField(required=False, allow_null=True)
+    low_balance = CreditsField(required=False, allow_null=True)
+
+
+class RedeemSerializer(StrictSerializer):
+    code = serializers.CharField(max_length=100)
+
+
+class RedeemedSerializer(serializers.Serializer):
+    credits = CreditsField()
+    available = CreditsField()
 
 
 class BucketsSerializer(serializers.Serializer):
@@ -115,14 +143,18 @@ class PlanSerializer(serializers.Serializer):
     price = PriceField()
     currency = serializers.CharField()
     bonus_credits = CreditsField()
+    trial_days = serializers.IntegerField(help_text=_("For somebody's first subscription."))
 
 
 class PackSerializer(serializers.Serializer):
-    slug = serializers.CharField()
-    name = serializers.CharField()
-    credits = CreditsField()
-    price = PriceField()
-    currency = serializers.CharField()
+    slug = serializers.CharField(source="pack.slug")
+    name = serializers.CharField(source="pack.name")
+    credits = CreditsField(source="pack.credits")
+    price = PriceField(source="pack.price")
+    currency = serializers.CharField(source="pack.currency")
+    approximate_replies = serializers.IntegerField(
+        source="replies", allow_null=True, help_text=_("Ordinary ones, in the tier people begin in.")
+    )
 
 
 class ActionPriceSerializer(serializers.Serializer):

@@ -40,13 +40,14 @@ def begin_checkout(
     """
     connection = connect()
     urls = (
-        _return_url("success_url", success_url, _bought_url()),
-        _return_url("cancel_url", cancel_url, _wallet_url()),
+        checked_return_url("success_url", success_url, _bought_url()),
+        checked_return_url("cancel_url", cancel_url, _wallet_url()),
     )
     _check_may_buy(user_id)
+    promotion_id = _promotion(connection, promotion_code)
     order = _new_order(connection, user_id, pack, plan)
     try:
-        return _open_page(connection, order, urls, promotion_code)
+        return _open_page(connection, order, urls, promotion_id)
     except BaseException:
         _give_up(order)
         raise
@@ -146,6 +147,27 @@ def expire_open_orders(*, before: object) -> int:
     )
 
 
+def may_buy_beside(current: Subscription, plan: Plan) -> bool:
+    """A plan for life may be bought while a smaller or equal one runs, which then ends with its period."""
+    is_for_life = plan.period == Plan.Period.LIFETIME
+    return is_for_life and (current.period_end is not None or plan.tier.position > current.tier.position)
+
+
+def checked_return_url(field: str, url: str, default: str) -> str:
+    """Where the store sends people back to: pages of ours, or an app's own scheme the operator named.
+
+    `default` where no `url` was given. Raises Invalid for `field`.
+    """
+    if not url:
+        return default
+    parts = urlsplit(url)
+    is_ours = f"{parts.scheme}://{parts.netloc}" in settings.ALLOWED_ORIGINS
+    is_app = parts.scheme in settings.BILLING_RETURN_SCHEMES
+    if len(url) > _MAX_URL or not (is_ours or is_app):
+        raise Invalid.field(field, "invalid", _("People can only be sent back to this site or its apps."))
+    return url
+
+
 def _check_may_buy(user_id: UUID) -> None:
     if not has_verified_email(user_id):
         raise EmailNotVerified
@@ -179,7 +201,7 @@ def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
     if plan is None:
         raise Invalid.field("plan", "does_not_exist", _("This plan is not on sale."))
     current = selectors.get_subscription(user_id)
-    if current is not None and current.store != Store.GIVEN and not _may_buy_beside(current, plan):
+    if current is not None and current.store != Store.GIVEN and not may_buy_beside(current, plan):
         raise Conflict(_("You have a plan already. Change it instead."))
     _close_open_plan_order(connection, user_id)
     order = Order(
@@ -194,14 +216,8 @@ def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
     )
     Order.objects.bulk_create([order], ignore_conflicts=True)
     if not Order.objects.filter(id=order.id).exists():
-        raise Conflict(_("Another checkout was opened a moment ago."), retry_after=1)
+        raise _overtaken()
     return order
-
-
-def _may_buy_beside(current: Subscription, plan: Plan) -> bool:
-    """A plan for life may be bought while a smaller or equal one runs, which then ends with its period."""
-    is_for_life = plan.period == Plan.Period.LIFETIME
-    return is_for_life and (current.period_end is not None or plan.tier.position > current.tier.position)
 
 
 def _close_open_plan_order(connection: Connection, user_id: UUID) -> None:
@@ -222,13 +238,15 @@ def _close_open_plan_order(connection: Connection, user_id: UUID) -> None:
             order.refresh_from_db()
             if order.state == Order.State.PAID or selectors.had_subscription_since(user_id, order.created_at):
                 raise Conflict(_("You have a plan already. Change it instead.")) from error
-    _give_up(order)
+    if not _give_up(order):
+        order.refresh_from_db()
+        if order.state in (Order.State.OPEN, Order.State.PAID):
+            raise _overtaken()
 
 
 def _open_page(
-    connection: Connection, order: Order, urls: tuple[str, str], promotion_code: str
+    connection: Connection, order: Order, urls: tuple[str, str], promotion_id: str
 ) -> outgoing.Checkout:
-    promotion_id = _promotion(connection, promotion_code)
     customer_id = ensure_customer(connection, order.user_id)
     price_id = ensure_price(
         connection,
@@ -249,7 +267,10 @@ def _open_page(
             promotion_id=promotion_id,
         )
     )
-    Order.objects.filter(id=order.id).update(session_id=page.session_id)
+    if not Order.objects.filter(id=order.id, state=Order.State.OPEN).update(session_id=page.session_id):
+        # A rival took its place while the store was asked; nobody shall pay both.
+        at_store(lambda: outgoing.expire_checkout(connection, page.session_id))
+        raise _overtaken()
     return page
 
 
@@ -262,22 +283,14 @@ def _promotion(connection: Connection, code: str) -> str:
     return promotion_id
 
 
-def _give_up(order: Order) -> None:
-    Order.objects.filter(id=order.id, state=Order.State.OPEN).update(
-        state=Order.State.EXPIRED, ended_at=timezone.now()
-    )
+def _give_up(order: Order) -> bool:
+    """False where it ended otherwise, or got its checkout, since it was read."""
+    as_read = Order.objects.filter(id=order.id, state=Order.State.OPEN, session_id=order.session_id)
+    return bool(as_read.update(state=Order.State.EXPIRED, ended_at=timezone.now()))
 
 
-def _return_url(field: str, url: str, default: str) -> str:
-    """Where the store sends people back to: pages of ours, or an app's own scheme the operator named."""
-    if not url:
-        return default
-    parts = urlsplit(url)
-    is_ours = f"{parts.scheme}://{parts.netloc}" in settings.ALLOWED_ORIGINS
-    is_app = parts.scheme in settings.BILLING_RETURN_SCHEMES
-    if len(url) > _MAX_URL or not (is_ours or is_app):
-        raise Invalid.field(field, "invalid", _("People can only be sent back to this site or its apps."))
-    return url
+def _overtaken() -> Conflict:
+    return Conflict(_("Another checkout was opened a moment ago."), retry_after=1)
 
 
 def _bought_url() -> str:

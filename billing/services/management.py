@@ -1,11 +1,13 @@
 """What people do with a subscription they have: end it, keep it, change it, look at its papers."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import models, transaction
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from billing import database, selectors
@@ -13,13 +15,26 @@ from billing.errors import NotOurs, Quarantined
 from billing.models import Plan, Store, StoreCustomer, Subscription
 from billing.services import inbox
 from billing.services.at_store import at_store
-from billing.services.checkout import price_of_plan
+from billing.services.checkout import checked_return_url, may_buy_beside, price_of_plan
 from billing.stores.base import StoreError
 from billing.stores.stripe import facts, outgoing
 from billing.stores.stripe.connection import Connection, connect
 from common.errors import Conflict, Invalid, NotFound, Unavailable
 
 _PERIODS = [Plan.Period.DAY, Plan.Period.MONTH, Plan.Period.YEAR, Plan.Period.LIFETIME]
+
+
+# How long the price of a change, as it was shown, can be had. The store counts unused time from a moment we
+# name, and from one far ahead there would be next to nothing to pay.
+_SHOWN_FOR = timedelta(hours=1)
+
+
+class Way(models.TextChoices):
+    """How a plan is come by: bought, or changed to now or after the paid period."""
+
+    BUY = "buy", _("buy")
+    NOW = "now", _("change now")
+    AT_PERIOD_END = "at_period_end", _("change when the period is over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ def change(*, user_id: UUID, plan: str, prorated_at: int = 0) -> Subscription:
     """
     connection, row = _own(user_id)
     target = _target(row, plan)
+    _check_shown_lately(prorated_at)
     price_id = price_of_plan(connection, target)
     if is_upgrade(row, target):
         key = f"change:{row.id}:{row.events.count()}:{target.slug}:{target.price}:{prorated_at}"
@@ -101,6 +117,19 @@ def change(*, user_id: UUID, plan: str, prorated_at: int = 0) -> Subscription:
     return _sync(connection, row)
 
 
+def way_to(current: Subscription | None, plan: Plan) -> Way | None:
+    """How somebody who has `current` gets `plan`; None where they have it or cannot."""
+    if current is None or current.store == Store.GIVEN:
+        return Way.BUY
+    if plan.period == Plan.Period.LIFETIME:
+        return Way.BUY if may_buy_beside(current, plan) else None
+    is_ours = current.store in (Store.STRIPE, Store.SANDBOX) and current.period_end is not None
+    has_it = current.plan_id == plan.slug and current.next_plan_id is None
+    if not is_ours or has_it or current.plan is None:
+        return None
+    return Way.NOW if is_upgrade(current, plan) else Way.AT_PERIOD_END
+
+
 def is_upgrade(row: Subscription, target: Plan) -> bool:
     """A higher tier, or the same for longer. Anything else waits for the end of the period already paid."""
     assert row.plan is not None
@@ -110,10 +139,14 @@ def is_upgrade(row: Subscription, target: Plan) -> bool:
 
 
 def open_portal(*, user_id: UUID, return_url: str = "") -> str:
-    """The store's own page for cards and papers. Raises NotFound for who never bought, Unavailable."""
+    """The store's own page for cards and papers.
+
+    Raises Invalid for a foreign `return_url`, NotFound for who never bought, Unavailable.
+    """
     connection = connect()
+    here = f"{settings.PUBLIC_URL}{reverse('billing:plan')}"
+    url = checked_return_url("return_url", return_url, here)
     customer_id = _customer(connection, user_id)
-    url = return_url or f"{settings.PUBLIC_URL}{reverse('billing:plan')}"
     return at_store(lambda: outgoing.create_portal(connection, customer_id=customer_id, return_url=url))
 
 
@@ -148,6 +181,11 @@ def _target(row: Subscription, slug: str) -> Plan:
     if row.plan_id == target.slug and row.next_plan_id is None:
         raise Conflict(_("You have this plan."))
     return target
+
+
+def _check_shown_lately(prorated_at: int) -> None:
+    if prorated_at and abs(timezone.now().timestamp() - prorated_at) > _SHOWN_FOR.total_seconds():
+        raise Invalid.field("prorated_at", "too_old", _("The price has changed since. Look at it again."))
 
 
 def _customer(connection: Connection, user_id: UUID) -> str:

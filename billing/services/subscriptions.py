@@ -231,10 +231,13 @@ def _advance(subscription_id: UUID, now: datetime) -> bool:
 
 def _replace(store: Store, external_id: str, successor: Subscription, author: _Author, now: datetime) -> None:
     old = _lock(store, external_id)
-    if old is None or old.standing == Standing.ENDED or old.user_id != successor.user_id:
+    if old is None or old.replaced_by_id is not None or old.user_id != successor.user_id:
         return
     old.replaced_by = successor
-    _end(old, author, now)
+    if old.standing == Standing.ENDED:
+        old.save(update_fields=["replaced_by"])
+    else:
+        _end(old, author, now)
 
 
 def _end(row: Subscription, author: _Author, now: datetime) -> None:

@@ -5,6 +5,7 @@ out, and the pushes of its real-time developer notifications on the way in.
 """
 
 import base64
+import hashlib
 import json
 import re
 import threading
@@ -47,6 +48,10 @@ _PAGE_SIZE = 1_000
 _VOIDED_FOR = timedelta(days=30) - timedelta(minutes=5)
 # Begins with a letter or digit, so that no piece of a path can be ".." and lead elsewhere.
 _PATH_PIECE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,1023}")
+# GPA.1234-…, and for the renewals of a subscription GPA.1234-…..0, ..1 and so on.
+_RENEWAL = re.compile(r"(.+)\.\.([0-9]{1,4})")
+_PAID_ORDER_STATES = {"PROCESSED", "PARTIALLY_REFUNDED", "PENDING_REFUND"}
+_REFUND_OF_SOME_PIECES = 2
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"}
 _NANOS = 10**9
 # Of the currencies that have not two.
@@ -105,6 +110,15 @@ class PlayProduct(PaymentFacts):
 
 
 @dataclass(frozen=True, slots=True)
+class Goods:
+    """What an order was for."""
+
+    product_id: str
+    purchase_token: str
+    is_subscription: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Voided:
     """A purchase that was cancelled, refunded or charged back, as the list of voided purchases has it."""
 
@@ -130,6 +144,8 @@ class Notification:
     order_id: str = ""
     # Google's number; of a voided purchase its productType (1 subscription, 2 product).
     notification_type: int = 0
+    # Of a voided purchase: all of it, not some of several pieces.
+    is_whole: bool = True
 
 
 def is_configured() -> bool:
@@ -154,13 +170,58 @@ def fetch_subscription(
     is_live = "testPurchase" not in purchase
     orders = _orders_of(purchase)
     payments = [
-        _plan_payment(order, item, user_id=user_id, subscription_id=purchase_token, is_live=is_live)
+        _plan_payment(
+            order,
+            _text(item, "productId"),
+            user_id=user_id,
+            subscription_id=purchase_token,
+            is_live=is_live,
+        )
         for order in orders
     ]
     facts = _subscription_facts(
         purchase, item, orders, purchase_token=purchase_token, user_id=user_id, now=now or timezone.now()
     )
     return facts, payments
+
+
+def fetch_plan_payment(
+    *, order_id: str, subscription: PlaySubscription, is_voided: bool = False
+) -> PaymentFacts:
+    """What was paid by one order of a subscription; of one that is voided, all came back.
+
+    Raises UnknownObject, StoreError.
+    """
+    return _plan_payment(
+        _get(f"orders/{_piece(order_id)}"),
+        subscription.product_id,
+        user_id=subscription.user_id,
+        subscription_id=subscription.external_id,
+        is_live=subscription.is_live,
+        is_voided=is_voided,
+    )
+
+
+def earlier_orders(order_id: str) -> list[str]:
+    """The orders a subscription had before this one, by Google's way of counting them; latest first."""
+    found = _RENEWAL.fullmatch(order_id)
+    if found is None:
+        return []
+    first, number = found[1], int(found[2])
+    return [*(f"{first}..{each}" for each in reversed(range(number))), first]
+
+
+def fetch_goods(*, order_id: str) -> Goods:
+    """What was bought with an order. Raises UnknownObject, StoreError."""
+    order = _get(f"orders/{_piece(order_id)}")
+    lines = _objects(order, "lineItems")
+    if not lines:
+        raise _broken("lineItems")
+    return Goods(
+        product_id=_required(lines[0], "productId"),
+        purchase_token=_required(order, "purchaseToken"),
+        is_subscription="subscriptionDetails" in lines[0],
+    )
 
 
 def fetch_product(*, product_id: str, purchase_token: str) -> PlayProduct:
@@ -173,20 +234,22 @@ def fetch_product(*, product_id: str, purchase_token: str) -> PlayProduct:
         raise _broken("purchaseState")
     order_id = _text(purchase, "orderId")
     order = _fetch_order(order_id) if order_id and standing != PaymentStanding.PENDING else {}
-    refunds = _refunds(order)
+    refunds = _refunds(order, is_voided=standing == PaymentStanding.FAILED)
     # Play calls a refunded purchase cancelled; only one that never was paid has failed.
     if standing == PaymentStanding.FAILED and refunds:
         standing = PaymentStanding.PAID
     amount, currency = _money(_object(order, "total"))
     paid_at = _millis(purchase, "purchaseTimeMillis")
     return PlayProduct(
-        external_id=order_id or purchase_token,
+        # What was had for a promotion code has no order.
+        external_id=order_id or f"token:{hashlib.sha256(purchase_token.encode()).hexdigest()}",
         standing=standing,
         user_id=_uuid(purchase.get("obfuscatedExternalAccountId")),
         pack=product_id,
         amount=amount,
         tax=_money(_object(order, "tax"))[0],
         currency=currency,
+        earned=amount,
         quantity=_integer(purchase, "quantity", 1),
         paid_at=paid_at if standing == PaymentStanding.PAID else None,
         refunds=refunds,
@@ -368,9 +431,14 @@ def _subscription_details(order: Document, product_id: str) -> Document:
 
 
 def _plan_payment(
-    order: Document, item: Document, *, user_id: UUID | None, subscription_id: str, is_live: bool
+    order: Document,
+    product_id: str,
+    *,
+    user_id: UUID | None,
+    subscription_id: str,
+    is_live: bool,
+    is_voided: bool = False,
 ) -> PaymentFacts:
-    product_id = _text(item, "productId")
     sold = [_text(line, "productId") for line in _objects(order, "lineItems")]
     if sold and product_id not in sold:
         product_id = sold[0]
@@ -390,13 +458,19 @@ def _plan_payment(
         amount=amount,
         tax=tax,
         currency=currency,
-        earned=amount - tax if is_paid else 0,
+        earned=_earned(order, amount, tax) if is_paid else 0,
         paid_at=_paid_at(order) if is_paid else None,
         period_start=_time(details, "servicePeriodStartTime"),
         period_end=_time(details, "servicePeriodEndTime"),
-        refunds=_refunds(order),
+        refunds=_refunds(order, is_voided=is_voided),
         is_live=is_live,
     )
+
+
+def _earned(order: Document, amount: int, tax: int) -> int:
+    """What was paid, with taxes where the country's prices have them in: comparable to the plan's price."""
+    listed = [_object(line, "listingPrice") for line in _objects(order, "lineItems")]
+    return min(amount, sum(_money(each)[0] for each in listed)) if all(listed) else amount - tax
 
 
 def _paid_at(order: Document) -> datetime | None:
@@ -404,7 +478,7 @@ def _paid_at(order: Document) -> datetime | None:
     return _time(processed, "eventTime") or _time(order, "createTime")
 
 
-def _refunds(order: Document) -> tuple[RefundFacts, ...]:
+def _refunds(order: Document, *, is_voided: bool) -> tuple[RefundFacts, ...]:
     history, order_id = _object(order, "orderHistory"), _text(order, "orderId")
     refunds = [
         RefundFacts(
@@ -415,7 +489,8 @@ def _refunds(order: Document) -> tuple[RefundFacts, ...]:
         for event in _objects(history, "partialRefundEvents")
         if event.get("state") == "PROCESSED_SUCCESSFULLY"
     ]
-    if order.get("state") == "REFUNDED":
+    state = order.get("state")
+    if state == "REFUNDED" or (is_voided and state in _PAID_ORDER_STATES):
         # With the last refund all of the money has gone back, whatever went before.
         rest = _money(_object(order, "total"))[0] - sum(refund.amount for refund in refunds)
         event = _object(history, "refundEvent")
@@ -481,14 +556,15 @@ def _notification(message_id: str, content: Document) -> Notification:
     if content.get("packageName") != settings.GOOGLE_PLAY_PACKAGE:
         raise MalformedPush("packageName")
     event_time = _millis(content, "eventTimeMillis")
-    if event_time is None or not 0 < len(message_id) <= 256:
+    if event_time is None or not 0 < len(message_id) <= 255:
         raise MalformedPush("eventTimeMillis" if message_id else "messageId")
     if subscription := _object(content, "subscriptionNotification"):
         return Notification(message_id, "subscription", event_time, **_purchase_of(subscription))
     if product := _object(content, "oneTimeProductNotification"):
         return Notification(message_id, "product", event_time, **_purchase_of(product))
     if voided := _object(content, "voidedPurchaseNotification"):
-        return Notification(message_id, "voided", event_time, **_purchase_of(voided))
+        is_whole = voided.get("refundType") != _REFUND_OF_SOME_PIECES
+        return Notification(message_id, "voided", event_time, **_purchase_of(voided), is_whole=is_whole)
     return Notification(message_id, "test" if "testNotification" in content else "other", event_time)
 
 

@@ -1,6 +1,9 @@
 from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.formats import number_format
 
+from billing.models import Bucket
+from billing.money import format_money
 from common.credits import MICRO, format_credits
 
 register = template.Library()
@@ -18,3 +21,27 @@ def short_credits(microcredits: int) -> str:
     hundredths = abs(microcredits) // (MICRO // 100)
     text = number_format(hundredths / 100, decimal_pos=2).rstrip("0").rstrip(".,")
     return f"−{text}" if microcredits < 0 and hundredths else text
+
+
+@register.filter
+def price(amount: int, currency: str) -> str:
+    """`999|price:"USD"` -> "9.99 USD"."""
+    return format_money(amount, currency).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@register.filter
+def for_thousand(token_price: int) -> str:
+    """The price of 1,000 tokens: `100` -> "0.1"."""
+    return format_credits(1000 * token_price)
+
+
+@register.filter
+def bucket_name(name: str) -> str:
+    return str(Bucket(name).label) if name in Bucket.values else name
+
+
+@register.filter
+def whole_credits(microcredits: int) -> str:
+    """For what is on sale: exact, with the thousands set apart."""
+    whole, dot, fraction = format_credits(microcredits).partition(".")
+    return f"{intcomma(whole)}{dot}{fraction}"

@@ -6,12 +6,14 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.factories import make_user
 from billing import invariants
-from billing.models import Bucket, Wallet
-from billing.services import adjustments, allowance, grants, holds
+from billing.models import Bucket, Payment, Store, Wallet
+from billing.services import adjustments, allowance, grants, holds, payments
+from billing.stores.base import PaymentFacts, PaymentStanding
 from common.credits import MICRO
 from common.testing.database import as_superuser
 
@@ -43,6 +45,23 @@ def reserve(user_id: UUID, amount: int, **fields: Any) -> holds.Reservation:
     """A hold over whole credits."""
     fields.setdefault("key", str(uuid4()))
     return holds.reserve_credits(user_id=user_id, amount=amount * MICRO, reference="test", **fields)
+
+
+def make_payment(user_id: UUID, *, pack: str = "credits_100", **fields: Any) -> Payment:
+    """A pack that was paid for, as its store would tell."""
+    now = timezone.now()
+    allowance.open_wallet(user_id=user_id)
+    facts = PaymentFacts(
+        external_id=f"pi_{uuid4().hex}",
+        standing=PaymentStanding.PAID,
+        user_id=user_id,
+        pack=pack,
+        currency="USD",
+        **{"amount": 899, "earned": 899, "paid_at": now, **fields},
+    )
+    payment = payments.apply_facts(store=Store.STRIPE, facts=facts, asked_at=now)
+    assert payment is not None
+    return payment
 
 
 def capture(hold_id: UUID, amount: int, **fields: Any) -> holds.Settlement:

@@ -31,6 +31,10 @@ def test_the_wallet_of_a_newcomer(api_client: ApiClient) -> None:
         "purchased": "0",
         "held": "0",
         "tier": "free",
+        "debt": "0",
+        "frozen": "0",
+        "limits": {"paused": False, "per_message": None, "per_day": None, "low_balance": None},
+        "is_low": False,
     }
 
 
@@ -208,6 +212,8 @@ def test_b6_the_catalogue_ships_with_the_published_numbers(api_client: ApiClient
         ("credits_500", "550", "39.99", "USD"),
         ("credits_1000", "1200", "69.99", "USD"),
     ]
+    assert [pack["approximate_replies"] for pack in catalog["packs"]] == [65, 330, 660, 3600, 8000]
+    assert {plan["trial_days"] for plan in catalog["plans"]} == {0}
     assert [(action["slug"], action["credits"]) for action in catalog["actions"]] == [
         ("short_chat", "5"),
         ("long_chat", "20"),

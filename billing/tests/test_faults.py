@@ -237,3 +237,23 @@ def test_m41_postgresql_restarted_under_load(transactional_db: None) -> None:
         assert wallet.available + wallet.held == 110 * MICRO - charged[user_id]
     assert refused == []
     assert_ledger_holds()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_m8_dying_after_the_capture_and_before_its_commit_leaves_balances_what_entries_say(
+    struck: faults.Faults,
+) -> None:
+    user_id = make_wallet(bonus=5)
+    hold = reserve(user_id, 12)
+
+    def capture_and_die() -> None:
+        with transaction.atomic():
+            capture(hold.hold_id, 11)
+            struck.terminate(connection.connection.info.backend_pid)
+            Wallet.objects.get(pk=user_id)
+
+    with pytest.raises(OperationalError):
+        capture_and_die()
+    connection.close()
+    assert Hold.objects.get().state == "held"
+    assert buckets(user_id) == {"daily": (10, 10), "bonus": (5, 2), "purchased": (0, 0)}

@@ -18,12 +18,19 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from billing.stores import google_play
 from billing.stores.base import PaymentStanding, Standing, StoreError, UnknownObject
 from billing.stores.fake_google_play import FakeGooglePlay
-from billing.stores.fake_google_play.records import after
+from billing.stores.fake_google_play.records import after, money
 from billing.stores.fake_google_play.server import KEY_ID, PUSHER, private_key
 
 USER = UUID("0f1e2d3c-4b5a-4968-8776-655443322110")
 AUDIENCE = "https://parlor.example/api/v1/billing/google-play/push"
 ACTIVE = "SUBSCRIPTION_STATE_ACTIVE"
+PLAN = google_play.PlaySubscription(
+    external_id="token",
+    standing=Standing.ACTIVE,
+    plan="premium_monthly",
+    user_id=USER,
+    product_id="premium_monthly",
+)
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def test_active_subscription_and_its_payment(play: FakeGooglePlay) -> None:
     assert len(paid) == 1
     assert paid[0].external_id == order_id
     assert paid[0].standing == PaymentStanding.PAID
-    assert (paid[0].amount, paid[0].tax, paid[0].earned, paid[0].currency) == (1189, 190, 999, "EUR")
+    assert (paid[0].amount, paid[0].tax, paid[0].earned, paid[0].currency) == (1189, 190, 1189, "EUR")
     assert (paid[0].plan, paid[0].pack) == ("premium_monthly", "")
     assert (paid[0].user_id, paid[0].subscription_id) == (USER, token)
     assert (paid[0].paid_at, paid[0].period_start, paid[0].period_end) == (now, now, after(now, "month"))
@@ -269,6 +276,7 @@ def test_product_is_paid(play: FakeGooglePlay) -> None:
         amount=1798,
         tax=100,
         currency="USD",
+        earned=1798,
         quantity=2,
         paid_at=play.clock.now(),
         product_id="credits_100",
@@ -290,6 +298,42 @@ def test_cancelled_product_has_failed(play: FakeGooglePlay) -> None:
     play.settle_pending(token, ok=False)
     facts = google_play.fetch_product(product_id="credits_100", purchase_token=token)
     assert (facts.standing, facts.refunds) == (PaymentStanding.FAILED, ())
+
+
+def test_cancelled_product_whose_money_came_was_voided(play: FakeGooglePlay) -> None:
+    token = play.buy_product("credits_10", (99, "USD"))
+    play.products[token].state = 1
+    facts = google_play.fetch_product(product_id="credits_10", purchase_token=token)
+    assert facts.standing == PaymentStanding.PAID
+    assert [refund.amount for refund in facts.refunds] == [99]
+
+
+def test_voided_order_of_a_subscription_all_came_back(play: FakeGooglePlay) -> None:
+    token = play.buy_subscription("premium_monthly")
+    order_id = play.subscriptions[token].orders[0].order_id
+    for is_voided, refunds in ((False, []), (True, [999])):
+        payment = google_play.fetch_plan_payment(
+            order_id=order_id, subscription=fetch(token), is_voided=is_voided
+        )
+        assert [refund.amount for refund in payment.refunds] == refunds
+    goods = google_play.fetch_goods(order_id=order_id)
+    assert goods == google_play.Goods("premium_monthly", token, is_subscription=True)
+
+
+def test_earlier_orders_by_their_numbers() -> None:
+    assert google_play.earlier_orders("GPA.1-2") == []
+    assert google_play.earlier_orders("GPA.1-2..0") == ["GPA.1-2"]
+    assert google_play.earlier_orders("GPA.1-2..2") == ["GPA.1-2..1", "GPA.1-2..0", "GPA.1-2"]
+
+
+def test_taxes_on_top_of_the_price_earn_nothing(play: FakeGooglePlay) -> None:
+    token = play.buy_subscription("premium_monthly")
+    order = play.subscriptions[token].orders[0]
+    document = order.document()
+    document["total"], document["tax"] = money(1080, "USD"), money(81, "USD")
+    play.next_answer = (200, json.dumps(document).encode())
+    payment = google_play.fetch_plan_payment(order_id=order.order_id, subscription=PLAN)
+    assert (payment.amount, payment.tax, payment.earned) == (1080, 81, 999)
 
 
 def test_refunded_product_was_paid_and_all_came_back(play: FakeGooglePlay) -> None:
@@ -317,7 +361,8 @@ def test_promotional_product_has_no_order(play: FakeGooglePlay) -> None:
     token = play.buy_product("credits_10", (99, "USD"))
     play.next_answer = (200, json.dumps({"purchaseState": 0, "purchaseType": 1}).encode())
     facts = google_play.fetch_product(product_id="credits_10", purchase_token=token)
-    assert (facts.external_id, facts.amount, facts.is_live) == (token, 0, True)
+    external_id = f"token:{hashlib.sha256(token.encode()).hexdigest()}"
+    assert (facts.external_id, facts.amount, facts.is_live) == (external_id, 0, True)
 
 
 def test_test_product_is_not_live(play: FakeGooglePlay) -> None:

@@ -134,8 +134,8 @@ def begin(request: Request, *, rate: RateState | None = None) -> Started:
 
     Repeating a request with the same `client_id` answers with what the first one made, and neither counts
     nor reserves anything. `rate` says that the request was counted already. Raises NotFound,
-    InsufficientCredits, LimitReached, RateLimited, PersonaGone, AgeRestricted, ReplyInProgress,
-    ConversationMoved, ModelUnavailable.
+    InsufficientCredits, LimitReached (of the tier, or the user's own), SpendingPaused, RateLimited,
+    PersonaGone, AgeRestricted, ReplyInProgress, ConversationMoved, ModelUnavailable.
     """
     with _first_of_its_name(request) as is_first:
         if not is_first and (known := _wait_for_first(request)) is not None:
@@ -269,7 +269,7 @@ def _check_limits(request: Request, context: _Context, price: UserPrice) -> Rate
 def _plan(request: Request, context: _Context, price: UserPrice) -> _Plan:
     model = _choose_model(context.persona_model, price)
     max_output = min(model.max_output_tokens, price.max_output_tokens)
-    return _Plan(
+    plan = _Plan(
         request=request,
         context=context,
         price=price,
@@ -278,6 +278,14 @@ def _plan(request: Request, context: _Context, price: UserPrice) -> _Plan:
         prompt_budget=policy.prompt_budget(model.context_window, max_output),
         content_tokens=message_tokens(request.content) if request.content else 0,
     )
+    if price.message_cap is not None:
+        plan.max_output_tokens = policy.output_within(
+            price.message_cap,
+            hold=plan.hold,
+            max_output_tokens=max_output,
+            token_price=price.token_price,
+        )
+    return plan
 
 
 def _choose_model(preferred: str, price: UserPrice) -> AIModel:

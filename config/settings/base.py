@@ -206,6 +206,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=1),
     },
     "billing.expire_orders": {"task": "billing.expire_orders", "schedule": timedelta(hours=1)},
+    "billing.look_for_voided": {"task": "billing.look_for_voided", "schedule": timedelta(hours=1)},
     "billing.reconcile": {"task": "billing.reconcile", "schedule": crontab(hour="4", minute="30")},
     "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
@@ -435,6 +436,8 @@ if BILLING_SANDBOX and "127.0.0.1" not in ALLOWED_HOSTS:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]
 # Schemes of the operator's own apps that a store may send people back to, besides our own pages.
 BILLING_RETURN_SCHEMES = env.items("BILLING_RETURN_SCHEMES")
+# Who sells, as it stands on receipts: name and address, lines separated by "|"; empty: Parlor.
+BILLING_SELLER = env.text("BILLING_SELLER")
 # Google Play: the app's package, a service account's key (a path, or its JSON), and who may push to us.
 GOOGLE_PLAY_PACKAGE = env.text("GOOGLE_PLAY_PACKAGE")
 GOOGLE_PLAY_CREDENTIALS = env.text("GOOGLE_PLAY_CREDENTIALS")

@@ -49,7 +49,8 @@ class Order:
         amount, currency = self.price
         line: Document = {
             "productId": self.product_id,
-            "listingPrice": money(amount - self.tax, currency),
+            # Taxes are in all prices here, as they are in Europe.
+            "listingPrice": money(amount, currency),
             "total": money(amount, currency),
             "tax": money(self.tax, currency),
         }

@@ -494,6 +494,8 @@ def preview(world: World, params: Doc) -> Doc:
     details = group(params, "subscription_details")
     change = wanted_change(world, subscription, details)
     behavior, at = behavior_of(details), optional_integer(details, "proration_date")
+    if change and at is None:
+        at = world.clock.now()
     if change and (change.starts_anew or behavior == "always_invoice"):
         draft = draft_for(world, subscription, change.lines, "subscription_update", proration_date=at)
         draft.update(period_start=change.start, period_end=change.end)

@@ -48,6 +48,11 @@ def is_open() -> bool:
     return bool(settings.STRIPE_SECRET_KEY) or sandbox.running() is not None
 
 
+def is_test_shop() -> bool:
+    """Whether what is bought here costs nothing: the test shop, or Stripe with a key for tests."""
+    return is_open() and not connect().is_live
+
+
 def connect() -> Connection:
     """Raises ShopClosed where there is neither a key nor a test shop."""
     if settings.STRIPE_SECRET_KEY:

@@ -314,6 +314,21 @@ def list_intents(connection: Connection, *, since: datetime) -> Iterator[dict[st
     return listed(lambda: connection.api.payment_intents.list(params))
 
 
+def list_paid_invoices(connection: Connection, *, since: datetime) -> Iterator[dict[str, Any]]:
+    params = {"created": {"gte": int(since.timestamp())}, "status": "paid", "limit": 100}
+    return listed(lambda: connection.api.invoices.list(params))
+
+
+def list_refunds(connection: Connection, *, since: datetime) -> Iterator[dict[str, Any]]:
+    params = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+    return listed(lambda: connection.api.refunds.list(params))
+
+
+def list_disputes(connection: Connection, *, since: datetime) -> Iterator[dict[str, Any]]:
+    params = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+    return listed(lambda: connection.api.disputes.list(params))
+
+
 def list_subscriptions(connection: Connection) -> Iterator[dict[str, Any]]:
     return listed(lambda: connection.api.subscriptions.list({"status": "all", "limit": 100}))
 

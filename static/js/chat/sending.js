@@ -118,7 +118,8 @@ export class Sending {
   }
 
   explain(problem) {
-    if (problem.code === "insufficient_credits" || (problem.code === "limit_reached" && problem.limit)) showCredits(problem);
+    const isAboutMoney = problem.code === "insufficient_credits" || problem.paused;
+    if (isAboutMoney || (problem.code === "limit_reached" && problem.limit)) showCredits(problem);
     else if (problem.status === 429) this.composer.countDown(problem.retry_after ?? 10, problem.detail);
     else if (problem.status === 401) this.composer.tell(`${say("signedOut")} `, signInLink());
     else this.composer.tell(problem.errors?.[0]?.detail || problem.detail || say("failed"));

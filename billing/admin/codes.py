@@ -1,0 +1,97 @@
+import secrets
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from billing.admin.fields import CreditsFormField
+from billing.admin.tables import SearchedAtStore
+from billing.models import Redemption, RedemptionCode
+from billing.services import codes
+from common.admin_tables import BoundedPaginator
+from common.credits import format_credits
+from common.errors import Invalid
+
+# Without what is taken for something else when it is read out.
+_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_LENGTH = 12
+
+
+class CodeForm(forms.ModelForm):
+    class Meta:
+        model = RedemptionCode
+        fields = ["code", "credits", "uses", "expires_at", "note"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "code" in self.fields:
+            self.fields["code"].required = False
+            self.fields["code"].help_text = _("Letters and digits. Empty: one is made up.")
+
+    def clean_code(self) -> str:
+        typed = self.cleaned_data["code"]
+        if not typed:
+            return "".join(secrets.choice(_LETTERS) for _letter in range(_LENGTH))
+        try:
+            return codes.normal(typed)
+        except Invalid as error:
+            raise ValidationError(str(error.detail)) from error
+
+    def clean_uses(self) -> int:
+        uses: int = self.cleaned_data["uses"]
+        if uses < max(self.instance.used, 1):
+            raise ValidationError(_("Not fewer than 1, nor than have used it already."))
+        return uses
+
+
+@admin.register(RedemptionCode)
+class RedemptionCodeAdmin(ModelAdmin):
+    """Codes to give away; one that was used keeps what it gives."""
+
+    form = CodeForm
+    list_display = ["created_at", "code", "credits_shown", "used", "uses", "expires_at", "note"]
+    ordering = ["-id"]
+    list_per_page = 25
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    search_fields = ["=code"]
+    actions = None
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "credits":
+            return CreditsFormField(label=db_field.verbose_name, min_value=0)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        if obj is None:
+            return []
+        return ["code", "used", "credits"] if obj.used else ["code", "used"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fields = ["code", "credits", "uses", "expires_at", "note"]
+        return fields if obj is None else [*fields, "used"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description=_("credits"))
+    def credits_shown(self, code: RedemptionCode) -> str:
+        return format_credits(code.credits)
+
+
+@admin.register(Redemption)
+class RedemptionAdmin(SearchedAtStore):
+    list_display = ["created_at", "user", "code", "credits_shown"]
+    list_select_related = ["user", "code"]
+    ordering = ["-id"]
+    external = ("code__code",)
+    search_help_text = _("A code, or somebody's id or email address")
+
+    @display(description=_("credits"))
+    def credits_shown(self, redemption: Redemption) -> str:
+        return format_credits(redemption.credits)
