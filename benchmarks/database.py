@@ -16,6 +16,18 @@ USER_FUNCTION = """
 CREATE FUNCTION bench_user(bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS
     $$ SELECT ('00000000-0000-7000-8000-' || lpad($1::text, 12, '0'))::uuid $$;
 """
+_USERS = """
+INSERT INTO accounts_user (
+    id, password, is_superuser, is_staff, is_active, display_name, pronouns, locale, time_zone, avatar_key,
+    unverified_phone, session_epoch, created_at)
+SELECT bench_user(n), '', false, false, true, 'Bench', '', '', '', '', '', 0, now() - interval '90 days'
+  FROM generate_series({first}, {last}) n
+"""
+
+
+def users(first: int, last: int) -> str:
+    """The statement that makes people with these numbers."""
+    return _USERS.format(first=first, last=last)
 
 
 def user_id(number: int) -> UUID:

@@ -16,7 +16,7 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import profile
         from billing import gauges, own_data, receivers  # noqa: F401
-        from billing.services import google_play
+        from billing.services import app_store, google_play
         from common import health
         from files import registry
 
@@ -25,6 +25,7 @@ class BillingConfig(AppConfig):
         health.register_gauges(gauges.update)
         own_data.register_part()
         google_play.register()
+        app_store.register()
 
 
 def _storage_bytes(user_id: "UUID") -> int:

@@ -21,9 +21,7 @@ class CreditsField(forms.CharField):
         try:
             return parse_credits(text)
         except InvalidCredits as error:
-            raise ValidationError(
-                _("Write credits as a number, such as 0.5."), code="invalid"
-            ) from error
+            raise ValidationError(_("Write credits as a number, such as 0.5."), code="invalid") from error
 
 
 class LimitsForm(forms.Form):

@@ -58,7 +58,7 @@ def get_shelf(*, period: str, current: Subscription | None, tier: Tier | None) -
     """Everything on sale for somebody with `current` and `tier`; both None for who is not signed in."""
     plans = list(selectors.list_plans().select_related("tier"))
     in_rhythm = {plan.tier_id: plan for plan in plans if plan.period == period}
-    columns = []
+    columns: list[Column] = []
     for each in selectors.list_tiers():
         plan = in_rhythm.get(each.slug)
         if plan is None and columns:

@@ -36,7 +36,11 @@ LAST = timedelta(days=30)
 TRIALS = timedelta(days=60)
 _LAG_OVER = timedelta(days=7)
 # A period's price times this, over that, is a month's.
-_MONTHS = {Plan.Period.DAY: (365, 12), Plan.Period.MONTH: (1, 1), Plan.Period.YEAR: (1, 12)}
+_MONTHS: dict[str, tuple[int, int]] = {
+    Plan.Period.DAY: (365, 12),
+    Plan.Period.MONTH: (1, 1),
+    Plan.Period.YEAR: (1, 12),
+}
 
 Money = dict[str, int]
 
@@ -109,11 +113,17 @@ def outstanding_credits() -> Outstanding:
     sums = Wallet.objects.aggregate(
         bonus=Sum("bonus_balance"),
         purchased=Sum("purchased_balance"),
-        debt=Sum("debt"),
-        frozen=Sum("frozen"),
+        owed=Sum("debt"),
+        set_aside=Sum("frozen"),
         debtors=Count("pk", filter=Q(debt__gt=0)),
     )
-    return Outstanding(**{name: value or 0 for name, value in sums.items()})
+    return Outstanding(
+        bonus=sums["bonus"] or 0,
+        purchased=sums["purchased"] or 0,
+        debt=sums["owed"] or 0,
+        frozen=sums["set_aside"] or 0,
+        debtors=sums["debtors"],
+    )
 
 
 def charged_by_day(since: datetime) -> dict[date, int]:
@@ -134,12 +144,11 @@ def revenue(now: datetime) -> Revenue:
     for row in paid.annotate(month=Sum("amount"), day=Sum("amount", filter=Q(paid_at__gte=today))):
         _count_revenue(found, row["store"], row["currency"], row["day"], row["month"])
     back = _refunds().filter(refunded_at__gte=since, refunded_at__lt=now)
-    for row in back.values("payment__store", "payment__currency").annotate(
-        month=Sum("counted"), day=Sum("counted", filter=Q(refunded_at__gte=today))
-    ):
-        currency = row["payment__currency"]
-        found.returned[currency] = found.returned.get(currency, 0) + row["month"]
-        _count_revenue(found, row["payment__store"], currency, -(row["day"] or 0), -row["month"])
+    went = back.values("payment__store", "payment__currency")
+    for line in went.annotate(month=Sum("counted"), day=Sum("counted", filter=Q(refunded_at__gte=today))):
+        currency = line["payment__currency"]
+        found.returned[currency] = found.returned.get(currency, 0) + line["month"]
+        _count_revenue(found, line["payment__store"], currency, -(line["day"] or 0), -line["month"])
     found.payers = (
         _payments()
         .filter(paid_at__gte=since, paid_at__lt=now, amount__gt=0)
@@ -155,21 +164,21 @@ def revenue_by_day(since: datetime) -> dict[str, dict[date, int]]:
     for row in paid.values("day", "currency").annotate(amount=Sum("amount")):
         found[row["currency"]][row["day"]] += row["amount"]
     back = _refunds().filter(refunded_at__gte=since).annotate(day=TruncDate("refunded_at"))
-    for row in back.values("day", "payment__currency").annotate(amount=Sum("counted")):
-        found[row["payment__currency"]][row["day"]] -= row["amount"]
+    for line in back.values("day", "payment__currency").annotate(amount=Sum("counted")):
+        found[line["payment__currency"]][line["day"]] -= line["amount"]
     return {currency: dict(days) for currency, days in sorted(found.items())}
 
 
 def recurring() -> Recurring:
     """What running subscriptions bring in a month: paid ones only, none that end or are for life."""
-    running = _bought().filter(state__in=[State.ACTIVE, State.GRACE]).exclude(period_end=None)
+    running = _renewing().filter(state__in=[State.ACTIVE, State.GRACE])
     rows = running.values("tier__name", "currency", "plan__period").annotate(
         price=Sum("price"), count=Count("id")
     )
     by_tier: dict[tuple[str, str], int] = defaultdict(int)
     subscribers = 0
     for row in rows:
-        times, over = _MONTHS.get(row["plan__period"], (0, 1))
+        times, over = _MONTHS[row["plan__period"]]
         by_tier[row["tier__name"], row["currency"]] += row["price"] * times // over
         subscribers += row["count"]
     total: Money = defaultdict(int)
@@ -182,10 +191,10 @@ def churn(now: datetime) -> Part:
     """Of the paying subscriptions that ran 30 days ago, those that ended since."""
     since = now - LAST
     paid = Payment.objects.filter(subscription=OuterRef("pk"), amount__gt=0, paid_at__lt=since)
-    ran = _bought().filter(Exists(paid), Q(ended_at=None) | Q(ended_at__gte=since), started_at__lt=since)
+    ran = _renewing().filter(Exists(paid), Q(ended_at=None) | Q(ended_at__gte=since), started_at__lt=since)
     # One that another took the place of did not end for its owner.
     ended = Q(ended_at__isnull=False, ended_at__lt=now, replaced_by=None)
-    counts = ran.exclude(period_end=None).aggregate(all=Count("id"), ended=Count("id", filter=ended))
+    counts = ran.aggregate(all=Count("id"), ended=Count("id", filter=ended))
     return Part(counts["ended"], counts["all"])
 
 
@@ -194,7 +203,7 @@ def trials_paid(now: datetime) -> Part:
     begun = SubscriptionEvent.objects.filter(subscription=OuterRef("pk"), number=1, to_state=State.TRIALING)
     paid = Payment.objects.filter(subscription=OuterRef("pk"), amount__gt=0)
     over = (
-        _bought()
+        _renewing()
         .filter(Exists(begun), started_at__gte=now - TRIALS)
         .exclude(state=State.TRIALING)
         # A trial that was cancelled runs to its end.
@@ -254,8 +263,10 @@ def _refunds() -> QuerySet[Refund]:
     return Refund.objects.exclude(payment__store__in=_not_money())
 
 
-def _bought() -> QuerySet[Subscription]:
-    return Subscription.objects.exclude(store__in=[Store.GIVEN, *_not_money()]).exclude(plan=None)
+def _renewing() -> QuerySet[Subscription]:
+    """What was bought, but not for life."""
+    bought = Subscription.objects.exclude(store__in=[Store.GIVEN, *_not_money()]).exclude(plan=None)
+    return bought.exclude(plan__period=Plan.Period.LIFETIME)
 
 
 def _not_money() -> Iterable[Store]:

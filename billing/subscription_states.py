@@ -13,6 +13,8 @@ State = Subscription.State
 
 # How long somebody whose renewal failed, or whose store keeps silent, goes on as before.
 GRACE = timedelta(days=3)
+# A store may take this long to tell of a renewal before we call it unpaid.
+SILENCE = timedelta(hours=6)
 # Silence of a store beyond this ends a subscription.
 GIVEN_UP = timedelta(days=30)
 FOR_LIFE = datetime(9999, 12, 31, tzinfo=UTC)
@@ -55,9 +57,11 @@ def _running(standing: str, period_end: datetime | None, ends_at_period_end: boo
         if now < period_end:
             return Position(State.CANCELLED, period_end, period_end)
         return Position(State.EXPIRED, None, None)
+    # The store's word of the renewal may be late; the right lasts through the grace time unasked.
     if now < period_end:
-        # The store's word of the renewal may be late; the right lasts through the grace time unasked.
         return Position(state, period_end + GRACE, period_end)
+    if now < period_end + SILENCE:
+        return Position(state, period_end + GRACE, period_end + SILENCE)
     return _unpaid(period_end, now)
 
 

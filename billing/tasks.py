@@ -16,6 +16,7 @@ from billing.services import (
     inbox,
     leaving,
     mails,
+    management,
     reconciliation,
     renewals,
     replays,
@@ -41,6 +42,16 @@ def apply_store_event(*, event_id: str, **kwargs: Any) -> None:
 @shared_task(name="billing.apply_waiting_events")
 def apply_waiting_events(**kwargs: Any) -> None:
     inbox.apply_waiting()
+
+
+@shared_task(name="billing.forget_old_events")
+def forget_old_events(**kwargs: Any) -> None:
+    inbox.forget_old_events()
+
+
+@shared_task(name="billing.end_beside_lifetime")
+def end_beside_lifetime(*, user_id: str, **kwargs: Any) -> None:
+    management.end_beside_lifetime(user_id=UUID(user_id))
 
 
 @shared_task(name="billing.advance_subscriptions")

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from billing.api import google_play, sandbox, webhooks
+from billing.api import app_store, google_play, sandbox, webhooks
 from billing.views import plan, receipts, shop, usage, wallet
 
 app_name = "billing"
@@ -8,6 +8,7 @@ app_name = "billing"
 urlpatterns = [
     path("webhooks/stripe/", webhooks.stripe, name="stripe-webhook"),
     path("webhooks/google-play/", google_play.push, name="google-play-webhook"),
+    path("webhooks/app-store/", app_store.notify, name="app-store-webhook"),
     path("sandbox/<path:path>", sandbox.page, name="sandbox-page"),
     path("pricing/", shop.pricing, name="pricing"),
     path("what-you-pay-for/", shop.policy, name="policy"),

@@ -4,8 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
@@ -14,6 +17,7 @@ from unfold.sites import UnfoldAdminSite
 from accounts.models import User
 from accounts.selectors import has_second_factor
 from accounts.staff_writes import recording
+from config import dashboard
 
 
 class AdminSite(UnfoldAdminSite):
@@ -22,6 +26,16 @@ class AdminSite(UnfoldAdminSite):
     ) -> None:
         """Nothing is written here without a record, by whichever app's pages."""
         super().register(model_or_iterable, recording(admin_class or ModelAdmin), **options)
+
+    def get_urls(self) -> list[Any]:
+        return [path("money/", self.admin_view(self.money), name="money"), *super().get_urls()]
+
+    def money(self, request: HttpRequest) -> HttpResponse:
+        """Whether it earns."""
+        if not request.user.has_perm("billing.view_payment"):
+            raise PermissionDenied
+        context = {**self.each_context(request), **dashboard.money()}
+        return TemplateResponse(request, "admin/money.html", context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and not _lacks_factor(request.user)

@@ -15,6 +15,7 @@ import accounts.statistics
 import ai.statistics
 import billing.statistics
 import chat.statistics
+from billing.models import Store
 from common import health
 from common.credits import MICRO, format_credits
 
@@ -43,9 +44,11 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.localtime()
     since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
     readiness = health.readiness()
+    may_see_money = request.user.has_perm("billing.view_payment")
     context.update(
         {
-            "figures": _figures(now),
+            "figures": _figures(now) + (_headlines(now) if may_see_money else []),
+            "may_see_money": may_see_money,
             "charts": _charts(since),
             "readiness": readiness,
             "providers": ai.statistics.provider_health(now - timedelta(days=1)),
@@ -56,8 +59,126 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _figures(now: datetime) -> list[Figure]:
+def money(now: datetime | None = None) -> dict[str, Any]:
+    """The context of `admin/money.html`: whether it earns, in the operator's time zone."""
+    now = now or timezone.localtime()
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
+    revenue, recurring = billing.statistics.revenue(now), billing.statistics.recurring()
+    active = chat.statistics.count_active_people(now - billing.statistics.LAST)
+    return {
+        "title": _("Does it earn"),
+        "figures": [*_earned(revenue, recurring, active), *_kept(now), *_owed()],
+        "stores": [
+            (Store(store).label, _money({currency: amount}))
+            for (store, currency), amount in sorted(revenue.by_store.items())
+        ],
+        "tiers": [
+            (tier, _money({currency: amount})) for (tier, currency), amount in recurring.by_tier.items()
+        ],
+        "webhooks": billing.statistics.webhooks(now),
+        "approvals": billing.statistics.count_waiting_approvals(),
+        "reconciliation": billing.statistics.last_reconciliation(),
+        "ledger_check": billing.statistics.last_ledger_check(),
+        "charts": _revenue_charts(since),
+        "chart_options": json.dumps(_OPTIONS),
+    }
+
+
+def _earned(
+    revenue: billing.statistics.Revenue, recurring: billing.statistics.Recurring, active: int
+) -> list[Figure]:
+    per_person = billing.statistics.per_person(revenue.month, active)
+    return [
+        Figure(_("Revenue today"), _money(revenue.today), _("less refunds, with taxes")),
+        Figure(
+            _("Revenue"),
+            _money(revenue.month),
+            _("30 days; %(returned)s went back") % {"returned": _money(revenue.returned)},
+        ),
+        Figure(
+            _("Recurring revenue"),
+            _money(recurring.total),
+            _("a month, from %(count)s subscriptions") % {"count": f"{recurring.subscribers:,}"},
+        ),
+        Figure(_("Revenue a person"), _money(per_person), _("30 days, active people")),
+        _share(
+            _("People who paid"),
+            billing.statistics.Part(revenue.payers, active),
+            _("of active people, 30 days"),
+        ),
+    ]
+
+
+def _kept(now: datetime) -> list[Figure]:
+    return [
+        _share(_("Churn"), billing.statistics.churn(now), _("of subscriptions, 30 days")),
+        _share(_("Trials paid for"), billing.statistics.trials_paid(now), _("of those that are over")),
+    ]
+
+
+def _owed() -> list[Figure]:
     outstanding = billing.statistics.outstanding_credits()
+    return [
+        _outstanding(outstanding),
+        Figure(
+            _("Credits owed to us"),
+            format_credits(outstanding.debt),
+            _("by %(count)s people") % {"count": f"{outstanding.debtors:,}"},
+        ),
+        Figure(_("Credits frozen"), format_credits(outstanding.frozen), _("while banks decide")),
+    ]
+
+
+def _share(label: str, part: billing.statistics.Part, of: str) -> Figure:
+    value = "-" if part.percent is None else f"{part.percent} %"
+    return Figure(label, value, f"{part.count:,} / {part.of:,} {of}")
+
+
+def _money(amounts: Mapping[str, int]) -> str:
+    """Each currency by itself: `8.99 EUR, 10.00 USD`."""
+    return ", ".join(_amount(amounts[currency], currency) for currency in sorted(amounts)) or "0"
+
+
+def _amount(amount: int, currency: str) -> str:
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{abs(amount) // 100:,}.{abs(amount) % 100:02d} {currency}"
+
+
+def _revenue_charts(since: datetime) -> list[Chart]:
+    by_currency = billing.statistics.revenue_by_day(since)
+    return [
+        _chart(
+            _("Revenue, %(currency)s") % {"currency": currency},
+            "bar",
+            since,
+            {day: amount / 100 for day, amount in days.items()},
+        )
+        for currency, days in by_currency.items()
+    ]
+
+
+def _outstanding(outstanding: billing.statistics.Outstanding) -> Figure:
+    return Figure(
+        _("Credits outstanding"),
+        format_credits(outstanding.total),
+        _("bonus %(bonus)s, purchased %(purchased)s")
+        % {
+            "bonus": format_credits(outstanding.bonus),
+            "purchased": format_credits(outstanding.purchased),
+        },
+    )
+
+
+def _headlines(now: datetime) -> list[Figure]:
+    revenue, recurring = billing.statistics.revenue(now), billing.statistics.recurring()
+    return [
+        Figure(_("Revenue"), _money(revenue.month), _("30 days, less refunds")),
+        Figure(_("Recurring revenue"), _money(recurring.total), _("a month")),
+        _share(_("Churn"), billing.statistics.churn(now), _("of subscriptions, 30 days")),
+    ]
+
+
+def _figures(now: datetime) -> list[Figure]:
     return [
         Figure(_("People"), f"{accounts.statistics.count_users():,}"),
         Figure(
@@ -76,15 +197,7 @@ def _figures(now: datetime) -> list[Figure]:
             _("30 days"),
         ),
         Figure(_("Replies running"), f"{chat.statistics.count_live_replies():,}", _("now")),
-        Figure(
-            _("Credits outstanding"),
-            format_credits(outstanding.total),
-            _("bonus %(bonus)s, purchased %(purchased)s")
-            % {
-                "bonus": format_credits(outstanding.bonus),
-                "purchased": format_credits(outstanding.purchased),
-            },
-        ),
+        _outstanding(billing.statistics.outstanding_credits()),
     ]
 
 

@@ -329,6 +329,7 @@ PAGES = [
     _page("accounts:session-end", "POST", ids={"pk": "0"}, ok=404),
     Row("billing:stripe-webhook", "POST", "public", ok=404),
     Row("billing:google-play-webhook", "POST", "public", ok=404),
+    Row("billing:app-store-webhook", "POST", "public", ok=404),
     Row("billing:sandbox-page", "GET", "public", ids={"path": "c/pay/cs_test_1"}, ok=404),
     _page("billing:wallet"),
     _public_page("billing:pricing"),

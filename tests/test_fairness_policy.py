@@ -6,6 +6,8 @@ from django.test import Client
 
 from billing import history
 from chat import policy
+from chat.models import ChatSession
+from tests.world import World
 
 _UNCHARGED = {
     policy.STOPPED_EARLY,
@@ -35,3 +37,12 @@ def test_what_is_said_to_cost_nothing_is_said_so_in_the_chat_too() -> None:
 
 def test_the_history_has_words_for_everything_that_is_given_back() -> None:
     assert set(history.REASONS) >= _UNCHARGED
+
+
+def test_the_wallet_shows_whose_reply_was_not_charged_and_why(world: World) -> None:
+    client = Client()
+    client.force_login(world.people["owner"])
+    html = client.get("/wallet/").content.decode()
+    name = ChatSession.objects.get(pk=world.ids["session"]).persona.name
+    line = f'Talk with {name} <span class="muted">· not charged, stopped before the first word</span>'
+    assert " ".join(html.split()).count(line) == 1

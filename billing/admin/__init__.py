@@ -1,1 +1,12 @@
-from billing.admin import catalogue, ledger, usage, wallets  # noqa: F401 - registers them
+from billing.admin import (  # noqa: F401 - registers them
+    approvals,
+    catalogue,
+    codes,
+    events,
+    ledger,
+    payments,
+    reconciliations,
+    subscriptions,
+    usage,
+    wallets,
+)

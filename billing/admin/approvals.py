@@ -23,7 +23,16 @@ STATES = {"waiting": "warning", "approved": "success", "declined": "danger"}
 class ApprovalAdmin(SearchedAtStore):
     """What one member of staff wants and another decides."""
 
-    list_display = ["created_at", "action", "user", "what", "asked_by", "state_shown", "decided_by", "outcome"]
+    list_display = [
+        "created_at",
+        "action",
+        "user",
+        "what",
+        "asked_by",
+        "state_shown",
+        "decided_by",
+        "outcome",
+    ]
     list_filter = ["state", "action"]
     list_select_related = ["user", "asked_by", "decided_by"]
     ordering = ["-created_at", "-id"]
@@ -118,7 +127,9 @@ class MoneyLimitAdmin(ModelAdmin):
             return CreditsFormField(
                 label=db_field.verbose_name,
                 min_value=0,
-                help_text=_("In credits; what one person gives or takes in a wallet within a day counts together."),
+                help_text=_(
+                    "In credits; what one person gives or takes in a wallet within a day counts together."
+                ),
             )
         if db_field.name == "refund_amount":
             return PriceFormField(

@@ -1,3 +1,4 @@
+import re
 import secrets
 from typing import Any
 
@@ -12,14 +13,14 @@ from unfold.decorators import display
 from billing.admin.fields import CreditsFormField
 from billing.admin.tables import SearchedAtStore
 from billing.models import Redemption, RedemptionCode
-from billing.services import codes
 from common.admin_tables import BoundedPaginator
 from common.credits import format_credits
-from common.errors import Invalid
 
 # Without what is taken for something else when it is read out.
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 _LENGTH = 12
+_SEPARATORS = re.compile(r"[ -]")
+_CODE = re.compile(r"[A-Z0-9]{4,40}", re.ASCII)
 
 
 class CodeForm(forms.ModelForm):
@@ -37,10 +38,10 @@ class CodeForm(forms.ModelForm):
         typed = self.cleaned_data["code"]
         if not typed:
             return "".join(secrets.choice(_LETTERS) for _letter in range(_LENGTH))
-        try:
-            return codes.normal(typed)
-        except Invalid as error:
-            raise ValidationError(str(error.detail)) from error
+        code = _SEPARATORS.sub("", typed).upper()
+        if not _CODE.fullmatch(code):
+            raise ValidationError(_("A code has 4 to 40 letters and digits."))
+        return code
 
     def clean_uses(self) -> int:
         uses: int = self.cleaned_data["uses"]

@@ -37,7 +37,16 @@ class SinceForm(ReasonForm):
 class StoreEventAdmin(SearchedAtStore):
     """Everything stores told us, with its fate."""
 
-    list_display = ["created_at", "store", "kind", "object_id", "state_shown", "attempts", "lag", "detail_shown"]
+    list_display = [
+        "created_at",
+        "store",
+        "kind",
+        "object_id",
+        "state_shown",
+        "attempts",
+        "lag",
+        "detail_shown",
+    ]
     list_filter = ["state", "store"]
     ordering = ["-created_at", "-id"]
     owner = ""
@@ -57,7 +66,9 @@ class StoreEventAdmin(SearchedAtStore):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StoreEvent]:
         rows: QuerySet[StoreEvent] = super().get_queryset(request)
-        is_list = request.resolver_match is not None and (request.resolver_match.url_name or "").endswith("list")
+        is_list = request.resolver_match is not None and (request.resolver_match.url_name or "").endswith(
+            "list"
+        )
         return rows.defer("payload") if is_list else rows
 
     @display(description=_("state"), label=STATES)

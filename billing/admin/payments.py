@@ -74,7 +74,16 @@ class DisputeInline(ReadOnlyInline):
 
 @admin.register(Order)
 class OrderAdmin(SearchedAtStore):
-    list_display = ["created_at", "user", "name", "price_shown", "credits_shown", "store", "state", "ended_at"]
+    list_display = [
+        "created_at",
+        "user",
+        "name",
+        "price_shown",
+        "credits_shown",
+        "store",
+        "state",
+        "ended_at",
+    ]
     list_filter = ["state", "store"]
     list_select_related = ["user"]
     ordering = ["-id"]
@@ -99,7 +108,16 @@ class OrderAdmin(SearchedAtStore):
 
 @admin.register(Payment)
 class PaymentAdmin(SearchedAtStore):
-    list_display = ["paid_at", "number", "user", "name", "amount_shown", "credits_shown", "returned_shown", "store"]
+    list_display = [
+        "paid_at",
+        "number",
+        "user",
+        "name",
+        "amount_shown",
+        "credits_shown",
+        "returned_shown",
+        "store",
+    ]
     list_filter = ["store", "currency"]
     list_select_related = ["user"]
     ordering = ["-paid_at", "-id"]
@@ -175,8 +193,8 @@ class PaymentAdmin(SearchedAtStore):
         dialog=ActionDialog(
             title=_("Send money of this payment back"),
             description=_(
-                "The credits it gave are taken back; what was spent of them is owed. A large refund waits for "
-                "a second person."
+                "The credits it gave are taken back; what was spent of them is owed. "
+                "A large refund waits for a second person."
             ),
             form_class=RefundForm,
             form_submit_text=_("Refund"),

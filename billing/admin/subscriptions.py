@@ -183,7 +183,15 @@ class SubscriptionAdmin(SearchedAtStore):
 
 @admin.register(SubscriptionEvent)
 class SubscriptionEventAdmin(SearchedAtStore):
-    list_display = ["created_at", "owner_shown", "subscription_shown", "cause", "from_state", "to_state", "plan"]
+    list_display = [
+        "created_at",
+        "owner_shown",
+        "subscription_shown",
+        "cause",
+        "from_state",
+        "to_state",
+        "plan",
+    ]
     list_filter = ["cause", "to_state"]
     list_select_related = ["subscription__user", "subscription__plan"]
     ordering = ["-id"]

@@ -45,7 +45,7 @@ class SearchedAtStore(ReadOnlyAdmin):
     # Whose it is; empty: nobody's.
     owner = "user"
     # What a store's id is looked for in.
-    external = ("external_id",)
+    external: tuple[str, ...] = ("external_id",)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()

@@ -10,16 +10,15 @@ from django.utils.translation import ngettext
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
 from accounts.services import audit
 from billing.admin.fields import CreditsFormField
-from billing.admin.tables import SearchedByKey
+from billing.admin.tables import SearchedByKey, done_at
 from billing.models import MAX_AMOUNT, Bucket, Tier, Wallet
-from billing.services import adjustments, allowance
+from billing.services import adjustments, allowance, backoffice, staff_subscriptions
 from common.credits import MICRO, format_credits
-from common.errors import DomainError
 from common.http import user_id
 from common.ids import parse_uuid
 
@@ -44,24 +43,48 @@ class TierForm(ReasonForm):
     tier = forms.ModelChoiceField(
         label=_("Tier"), queryset=Tier.objects.order_by("position"), widget=UnfoldAdminSelectWidget
     )
-    field_order = ["tier", "reason"]
+    until = forms.DateTimeField(
+        label=_("Until"),
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        help_text=_("Empty: for life."),
+    )
+    field_order = ["tier", "until", "reason"]
+
+
+class WaiveForm(ReasonForm):
+    # Made up when the form is shown, so that sending it twice waives once.
+    token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
 
 
 @admin.register(Wallet)
 class WalletAdmin(SearchedByKey):
-    list_display = ["user", "tier", "balance_shown", "held_shown", "day", "used_on", "suspended_at"]
+    list_display = [
+        "user",
+        "tier",
+        "tier_until",
+        "balance_shown",
+        "held_shown",
+        "debt_shown",
+        "frozen_shown",
+        "used_on",
+        "suspended_at",
+    ]
     list_filter = ["tier", ("suspended_at", admin.EmptyFieldListFilter)]
     list_select_related = ["user", "tier"]
     ordering = ["-user_id"]
     fields = [
         "user",
-        "tier",
+        ("tier", "tier_until"),
         ("daily_shown", "bonus_shown", "purchased_shown"),
         ("balance_shown", "held_shown"),
+        ("debt_shown", "frozen_shown"),
+        ("paused_at", "message_cap_shown", "day_cap_shown"),
+        ("low_balance_shown", "day_spent_shown"),
         ("day", "messages_used", "used_on"),
         ("last_number", "created_at", "suspended_at"),
     ]
-    actions_detail = ["adjust", "change_tier", "suspend", "resume"]
+    actions_detail = ["adjust", "change_tier", "end_comp", "waive_debt", "suspend", "resume"]
     actions_list = ["refresh_allowances"]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -93,6 +116,33 @@ class WalletAdmin(SearchedByKey):
     def purchased_shown(self, wallet: Wallet) -> str:
         return format_credits(wallet.purchased_balance)
 
+    @display(description=_("owed"))
+    def debt_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.debt) if wallet.debt else "-"
+
+    @display(description=_("frozen"))
+    def frozen_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.frozen) if wallet.frozen else "-"
+
+    @display(description=_("own limit for a message"))
+    def message_cap_shown(self, wallet: Wallet) -> str:
+        return _limit(wallet.message_cap)
+
+    @display(description=_("own limit for a day"))
+    def day_cap_shown(self, wallet: Wallet) -> str:
+        return _limit(wallet.day_cap)
+
+    @display(description=_("wants to hear below"))
+    def low_balance_shown(self, wallet: Wallet) -> str:
+        return _limit(wallet.low_balance)
+
+    @display(description=_("spent today"))
+    def day_spent_shown(self, wallet: Wallet) -> str:
+        return format_credits(wallet.day_spent)
+
+    def has_comp_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.comp_subscription")
+
     def has_adjust_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("billing.adjust_wallet")
 
@@ -115,8 +165,9 @@ class WalletAdmin(SearchedByKey):
     )
     def adjust(self, request: HttpRequest, form: AdjustmentForm, object_id: str) -> HttpResponse:
         data = form.cleaned_data
-        try:
-            posting = adjustments.adjust_credits(
+
+        def work() -> Any:
+            outcome = backoffice.adjust_credits(
                 user_id=_owner_id(object_id),
                 amount=data["amount"],
                 bucket=Bucket(data["bucket"]),
@@ -124,36 +175,77 @@ class WalletAdmin(SearchedByKey):
                 actor_id=user_id(request),
                 token=str(data["token"]),
             )
-        except DomainError as error:
-            return finish(request, _wallet_url(object_id), error=error)
-        done = _("The wallet can now spend %(credits)s credits.") if posting.applied else _("Done before.")
-        return finish(
-            request, _wallet_url(object_id), done=done % {"credits": format_credits(posting.available)}
-        )
+            return _said(outcome)
+
+        return done_at("billing_wallet", request, object_id, work)
 
     @action(
-        description=_("Change tier"),
+        description=_("Give a tier"),
         icon="stairs",
-        permissions=["adjust"],
+        permissions=["comp"],
         dialog=ActionDialog(
-            title=_("Change the tier of this user"),
-            description=_("A larger daily allowance counts from today."),
+            title=_("Give this user a tier"),
+            description=_(
+                "The better of what is given and what was bought counts, its daily credits from today."
+            ),
             form_class=TierForm,
-            form_submit_text=_("Change"),
+            form_submit_text=_("Give"),
         ),
     )
     def change_tier(self, request: HttpRequest, form: TierForm, object_id: str) -> HttpResponse:
         data = form.cleaned_data
-        try:
-            adjustments.set_tier(
+
+        def work() -> Any:
+            staff_subscriptions.comp_tier(
                 user_id=_owner_id(object_id),
                 tier=data["tier"].slug,
+                until=data["until"],
                 reason=data["reason"],
                 actor_id=user_id(request),
             )
-        except DomainError as error:
-            return finish(request, _wallet_url(object_id), error=error)
-        return finish(request, _wallet_url(object_id), done=_("The tier is changed."))
+            return _("The tier is changed.")
+
+        return done_at("billing_wallet", request, object_id, work)
+
+    @action(
+        description=_("Take the given tier back"),
+        icon="undo",
+        permissions=["comp"],
+        dialog=ask_reason(_("Take the given tier back?"), _("What was bought stays."), _("Take back")),
+    )
+    def end_comp(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        def work() -> Any:
+            staff_subscriptions.end_comp(
+                user_id=_owner_id(object_id), reason=form.cleaned_data["reason"], actor_id=user_id(request)
+            )
+            return _("No tier is given any more.")
+
+        return done_at("billing_wallet", request, object_id, work)
+
+    @action(
+        description=_("Waive what is owed"),
+        icon="money_off",
+        permissions=["adjust"],
+        dialog=ActionDialog(
+            title=_("Waive what this user owes?"),
+            description=_("They can spend again at once."),
+            form_class=WaiveForm,
+            form_submit_text=_("Waive"),
+        ),
+    )
+    def waive_debt(self, request: HttpRequest, form: WaiveForm, object_id: str) -> HttpResponse:
+        data = form.cleaned_data
+
+        def work() -> Any:
+            outcome = backoffice.waive_debt(
+                user_id=_owner_id(object_id),
+                reason=data["reason"],
+                actor_id=user_id(request),
+                token=str(data["token"]),
+            )
+            return _said(outcome)
+
+        return done_at("billing_wallet", request, object_id, work)
 
     @action(
         description=_("Suspend"),
@@ -206,6 +298,18 @@ class WalletAdmin(SearchedByKey):
         return finish(
             request, reverse("admin:billing_wallet_changelist"), done=done % {"count": refresh.opened}
         )
+
+
+def _said(outcome: backoffice.Outcome) -> Any:
+    if outcome.approval is not None:
+        return _("This is a lot: somebody else has to approve it first.")
+    if not outcome.applied or outcome.available is None:
+        return _("Done before.")
+    return _("The wallet can now spend %(credits)s credits.") % {"credits": format_credits(outcome.available)}
+
+
+def _limit(amount: int | None) -> str:
+    return "-" if amount is None else format_credits(amount)
 
 
 def _owner_id(object_id: str) -> UUID:

@@ -17,9 +17,11 @@ from billing.api.serializers import PriceField, WalletSerializer
 from billing.api.subscription_serializers import SubscriptionSerializer
 from billing.api.webhooks import BadWebhook
 from billing.models import Store, Subscription
-from billing.services import google_play
-from billing.services.google_play import Verified
-from billing.stores import google_play as store
+from billing.services import app_store, google_play
+from billing.services.purchases import Verified
+from billing.stores import google_play_push
+from billing.stores.app_store.adapter import MAX_SIGNED_LENGTH
+from billing.stores.google_play import is_configured
 from common.api.serializers import CreditsField, StrictSerializer
 from common.context import request_id
 from common.errors import DomainError, NotAuthenticated, NotFound, Unavailable, as_problem
@@ -27,9 +29,20 @@ from common.http import user_id
 
 
 class VerifyPurchaseSerializer(StrictSerializer):
-    provider = serializers.ChoiceField(choices=[Store.GOOGLE_PLAY.value])
-    product_id = serializers.CharField(max_length=40)
-    purchase_token = serializers.CharField(max_length=500)
+    """Google Play's purchases by product and token, the App Store's by the transaction Apple signed."""
+
+    provider = serializers.ChoiceField(choices=[Store.GOOGLE_PLAY.value, Store.APP_STORE.value])
+    product_id = serializers.CharField(max_length=40, required=False)
+    purchase_token = serializers.CharField(max_length=500, required=False)
+    signed_transaction = serializers.CharField(max_length=MAX_SIGNED_LENGTH, required=False)
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        is_google = attrs["provider"] == Store.GOOGLE_PLAY
+        needed = {"product_id", "purchase_token"} if is_google else {"signed_transaction"}
+        missing = {name: [self.fields[name].error_messages["required"]] for name in needed - set(attrs)}
+        if missing:
+            raise serializers.ValidationError(missing, code="required")
+        return attrs
 
 
 class VerifiedPaymentSerializer(serializers.Serializer[Any]):
@@ -72,11 +85,16 @@ class VerifyPurchaseView(APIView):
         serializer = VerifyPurchaseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         purchase = serializer.validated_data
-        verified = google_play.verify_purchase(
-            user_id=user_id(request),
-            product_id=purchase["product_id"],
-            purchase_token=purchase["purchase_token"],
-        )
+        if purchase["provider"] == Store.APP_STORE:
+            verified = app_store.verify_purchase(
+                user_id=user_id(request), signed_transaction=purchase["signed_transaction"]
+            )
+        else:
+            verified = google_play.verify_purchase(
+                user_id=user_id(request),
+                product_id=purchase["product_id"],
+                purchase_token=purchase["purchase_token"],
+            )
         return _answer(request, verified)
 
 
@@ -84,14 +102,14 @@ class VerifyPurchaseView(APIView):
 @require_POST
 def push(request: HttpRequest) -> HttpResponse:
     """Google's developer notifications: who sent them is checked, what they tell is kept, applied apart."""
-    if not store.is_configured():
+    if not is_configured():
         return _problem(NotFound())
     authorization = request.headers.get("Authorization", "")
     try:
-        notification = store.verify_push(authorization_header=authorization, body=request.body)
-    except store.InvalidPush:
+        notification = google_play_push.verify_push(authorization_header=authorization, body=request.body)
+    except google_play_push.InvalidPush:
         return _problem(NotAuthenticated())
-    except store.MalformedPush as error:
+    except google_play_push.MalformedPush as error:
         return _problem(BadWebhook(str(error)))
     except Unavailable as error:
         return _problem(error)

@@ -137,6 +137,7 @@ class Payment(UUIDModel):
         indexes: ClassVar = [
             models.Index(fields=["user", "-paid_at", "-id"], name="payment_of_user"),
             models.Index(fields=["-paid_at", "-id"], name="payment_newest"),
+            models.Index(fields=["external_id"], name="payment_at_store"),
         ]
 
     def __str__(self) -> str:
@@ -181,6 +182,7 @@ class Refund(UUIDModel):
                 name="refund_amounts_in_range",
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["external_id"], name="refund_at_store")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.external_id}"
@@ -218,6 +220,7 @@ class Dispute(UUIDModel):
                 name="dispute_state_and_end_agree",
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["external_id"], name="dispute_at_store")]
 
     def __str__(self) -> str:
         return f"{self.external_id} ({self.state})"

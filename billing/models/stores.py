@@ -104,6 +104,11 @@ class StoreEvent(UUIDModel):
                 condition=Q(state__in=["pending", "failed"]),
             ),
             models.Index(fields=["object_id"], name="store_event_object"),
+            models.Index(
+                fields=["created_at"],
+                name="store_event_quarantined",
+                condition=Q(state="quarantined"),
+            ),
         ]
 
     def __str__(self) -> str:

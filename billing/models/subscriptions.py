@@ -86,6 +86,7 @@ class Subscription(UUIDModel):
         indexes: ClassVar = [
             models.Index(fields=["user", "-id"], name="subscription_of_user"),
             models.Index(fields=["due_at"], name="subscription_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["external_id"], name="subscription_at_store"),
         ]
 
     def __str__(self) -> str:

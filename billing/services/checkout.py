@@ -147,10 +147,17 @@ def expire_open_orders(*, before: object) -> int:
     )
 
 
-def may_buy_beside(current: Subscription, plan: Plan) -> bool:
-    """A plan for life may be bought while a smaller or equal one runs, which then ends with its period."""
+def is_in_the_way(current: Subscription, store: Store, plan: Plan) -> bool:
+    """Whether buying `plan` at `store` would leave somebody with two that are paid.
+
+    A plan for life may be bought while a smaller or equal one runs, which then ends with its period.
+    """
+    is_held_here = current.state == Subscription.State.ON_HOLD and current.store == store
+    if current.store == Store.GIVEN or not (current.is_entitled or is_held_here):
+        return False
     is_for_life = plan.period == Plan.Period.LIFETIME
-    return is_for_life and (current.period_end is not None or plan.tier.position > current.tier.position)
+    is_better = current.period_end is not None or plan.tier.position > current.tier.position
+    return not (is_for_life and is_better)
 
 
 def checked_return_url(field: str, url: str, default: str) -> str:
@@ -201,7 +208,7 @@ def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
     if plan is None:
         raise Invalid.field("plan", "does_not_exist", _("This plan is not on sale."))
     current = selectors.get_subscription(user_id)
-    if current is not None and current.store != Store.GIVEN and not may_buy_beside(current, plan):
+    if current is not None and is_in_the_way(current, connection.store, plan):
         raise Conflict(_("You have a plan already. Change it instead."))
     _close_open_plan_order(connection, user_id)
     order = Order(

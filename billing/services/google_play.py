@@ -21,11 +21,13 @@ from billing.errors import NotOurs, Quarantined
 from billing.models import Pack, Payment, Plan, Store, StoreEvent, Subscription
 from billing.services import inbox, renewals
 from billing.services.payments import lifetime_id
+from billing.services.purchases import OfSomebodyElse, Verified
 from billing.stores import google_play
 from billing.stores.base import PaymentFacts, PaymentStanding, Standing, StoreError, UnknownObject
 from billing.stores.google_play import PlayProduct, PlaySubscription
+from billing.stores.google_play_push import Notification
 from common import jobs
-from common.errors import Conflict, Invalid, NotFound, Unavailable
+from common.errors import Invalid, NotFound, Unavailable
 from common.models import OutboxMessage
 
 T = TypeVar("T")
@@ -38,15 +40,6 @@ _ACKNOWLEDGED_WITHIN = timedelta(days=3)
 _MOST_MISSED = 60
 _LONGEST_CHAIN = 5
 _GIVEN = (Standing.ACTIVE, Standing.TRIALING)
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What a token gave: a subscription, or the payment for a pack; `is_pending` while it is not paid."""
-
-    subscription: Subscription | None = None
-    payment: Payment | None = None
-    is_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +81,10 @@ def verify_purchase(*, user_id: UUID, product_id: str, purchase_token: str) -> V
     except NotOurs as error:
         raise Invalid.field("product_id", "does_not_exist", _("There is no such plan or pack.")) from error
     except Quarantined as error:
-        raise _of_somebody_else() from error
+        raise OfSomebodyElse from error
 
 
-def keep_notification(notification: google_play.Notification) -> None:
+def keep_notification(notification: Notification) -> None:
     """Keep what Google pushed, to be applied after; its tests, and kinds made up later, are nothing to us."""
     if notification.kind in ("test", "other"):
         return
@@ -295,7 +288,7 @@ def _holder(found: _Found) -> UUID | None:
 
 def _check_may_have(user_id: UUID, product_id: str, found: _Found) -> None:
     if {found.facts.user_id, _holder(found)} - {user_id, None}:
-        raise _of_somebody_else()
+        raise OfSomebodyElse
     if not found.facts.is_live and not settings.GOOGLE_PLAY_TEST_PURCHASES:
         raise Invalid.field("purchase_token", "test_purchase", _("Testers' purchases do not count here."))
     if found.plan is not None and product_id not in (found.plan.product_id, found.plan.next_plan):
@@ -314,7 +307,7 @@ def _give(user_id: UUID, found: _Found, told: inbox.Told) -> Verified:
         return Verified(row, is_pending=row.state == Subscription.State.PENDING)
     payment = Payment.objects.get(store=Store.GOOGLE_PLAY, external_id=found.facts.external_id)
     if payment.user_id != user_id:
-        raise _of_somebody_else()
+        raise OfSomebodyElse
     return Verified(_subscription(lifetime_id(payment.external_id)), payment)
 
 
@@ -348,10 +341,6 @@ def _keep_voided(voided: google_play.Voided) -> bool:
         happened_at=voided.voided_at,
         payload={"order_id": voided.order_id, "is_whole": voided.quantity is None},
     )
-
-
-def _of_somebody_else() -> Conflict:
-    return Conflict(_("This purchase belongs to another account."))
 
 
 def _at_google(operation: Callable[[], T]) -> T:

@@ -24,7 +24,10 @@ logger = structlog.get_logger("parlor.billing")
 
 RETRY_BATCH = 200
 RETRY_AFTER = timedelta(minutes=2)
-KEEP_DAYS = 400
+# A day of rounds; what fails longer is for staff to replay.
+MOST_ATTEMPTS = 720
+# Longer than any store sends an event again.
+KEPT = timedelta(days=400)
 State = StoreEvent.State
 
 
@@ -88,7 +91,10 @@ def apply_event(event_id: UUID, *, again: bool = False, now: datetime | None = N
         state, detail = _mark(event_id, State.IGNORED, str(reason)), str(reason)
     except Quarantined as reason:
         state, detail = _quarantine(event, str(reason)), str(reason)
-    except (StoreError, stripe_connection.ShopClosed) as error:
+    except StoreError as error:
+        detail = str(error)
+        state = _mark(event_id, State.FAILED, detail) if error.is_passing else _quarantine(event, detail)
+    except stripe_connection.ShopClosed as error:
         state, detail = _mark(event_id, State.FAILED, str(error)), str(error)
     metrics.EVENTS.labels(event.store, state).inc()
     if state in (State.FAILED, State.QUARANTINED):
@@ -100,12 +106,20 @@ def apply_waiting(*, now: datetime | None = None) -> int:
     """Apply events that were kept but not applied: their promise was lost, or their store was away."""
     moment = now or timezone.now()
     waiting = StoreEvent.objects.filter(
-        state__in=[State.PENDING, State.FAILED], created_at__lte=moment - RETRY_AFTER
-    ).order_by("created_at")
+        state__in=[State.PENDING, State.FAILED],
+        created_at__lte=moment - RETRY_AFTER,
+        attempts__lt=MOST_ATTEMPTS,
+    ).order_by("attempts", "created_at")
     ids = list(waiting.values_list("id", flat=True)[:RETRY_BATCH])
     for event_id in ids:
         apply_event(event_id, now=now)
     return len(ids)
+
+
+def forget_old_events(*, now: datetime | None = None) -> int:
+    """Delete events that were dealt with long ago; answers how many."""
+    dealt_with = StoreEvent.objects.filter(state__in=[State.APPLIED, State.IGNORED])
+    return dealt_with.filter(created_at__lt=(now or timezone.now()) - KEPT).delete()[0]
 
 
 def apply_told(told: Told, *, now: datetime | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -15,8 +16,8 @@ from billing.errors import NotOurs, Quarantined
 from billing.models import Plan, Store, StoreCustomer, Subscription
 from billing.services import inbox
 from billing.services.at_store import at_store
-from billing.services.checkout import checked_return_url, may_buy_beside, price_of_plan
-from billing.stores.base import StoreError
+from billing.services.checkout import checked_return_url, is_in_the_way, price_of_plan
+from billing.stores.base import Standing, StoreError
 from billing.stores.stripe import facts, outgoing
 from billing.stores.stripe.connection import Connection, connect
 from common.errors import Conflict, Invalid, NotFound, Unavailable
@@ -73,6 +74,29 @@ def resume(*, user_id: UUID) -> Subscription:
     return _sync(connection, row)
 
 
+def end_beside_lifetime(*, user_id: UUID) -> None:
+    """Let smaller plans end with their period once one for life was bought. Harmless when repeated.
+
+    Raises Unavailable; asking again is safe.
+    """
+    rows = selectors.list_subscriptions(user_id).exclude(standing=Standing.ENDED)
+    for_life = [row for row in rows if row.period_end is None and row.store != Store.GIVEN]
+    highest = max((row.tier.position for row in for_life), default=-1)
+    connection = connect()
+    for row in rows:
+        is_here = row.store == connection.store and row.period_end is not None
+        if is_here and not row.ends_at_period_end and row.tier.position <= highest:
+            at_store(
+                partial(
+                    outgoing.set_cancellation,
+                    connection,
+                    subscription_id=row.external_id,
+                    at_period_end=True,
+                )
+            )
+            sync_subscription(connection, row.external_id)
+
+
 def preview_change(*, user_id: UUID, plan: str) -> Change:
     """What `change` would do and cost now. Raises as change."""
     connection, row = _own(user_id)
@@ -119,10 +143,10 @@ def change(*, user_id: UUID, plan: str, prorated_at: int = 0) -> Subscription:
 
 def way_to(current: Subscription | None, plan: Plan) -> Way | None:
     """How somebody who has `current` gets `plan`; None where they have it or cannot."""
-    if current is None or current.store == Store.GIVEN:
+    if current is None or not is_in_the_way(current, Store(current.store), plan):
         return Way.BUY
     if plan.period == Plan.Period.LIFETIME:
-        return Way.BUY if may_buy_beside(current, plan) else None
+        return None
     is_ours = current.store in (Store.STRIPE, Store.SANDBOX) and current.period_end is not None
     has_it = current.plan_id == plan.slug and current.next_plan_id is None
     if not is_ours or has_it or current.plan is None:
@@ -203,7 +227,7 @@ def _sync(connection: Connection, row: Subscription) -> Subscription:
 
 
 def sync_subscription(connection: Connection, external_id: str) -> None:
-    """Ask the store about a subscription and write down the answer; what cannot be had now comes by webhook."""
+    """Ask the store about a subscription and write down the answer; else its webhook will tell."""
     asked_at = database.clock()
     try:
         found = facts.about_subscription(connection, external_id)

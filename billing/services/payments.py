@@ -119,6 +119,7 @@ def _book(told: _Telling, order: Order | None) -> Payment:
         period_end=facts.period_end,
         document_url=facts.document_url,
     )
+    _remember_customer(store, facts, user_id)
     if order is not None and order.state != Order.State.PAID:
         order.state, order.ended_at = Order.State.PAID, now
         order.save(update_fields=["state", "ended_at"])
@@ -157,6 +158,13 @@ def _owner(store: Store, facts: PaymentFacts, order: Order | None) -> UUID:
             f"paid by {of_customer}, said to be {facts.user_id}'s, ordered by {order and order.user_id}"
         )
     return claims.pop()
+
+
+def _remember_customer(store: Store, facts: PaymentFacts, user_id: UUID) -> None:
+    """Who paid is known from when the checkout was opened, except after a backup was restored."""
+    if facts.customer_id:
+        row = StoreCustomer(user_id=user_id, store=store, external_id=facts.customer_id)
+        StoreCustomer.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def _sale(told: _Telling, order: Order | None, user_id: UUID) -> _Sale:
@@ -213,6 +221,7 @@ def _lifetime_sale(told: _Telling, plan: Plan, order: Order | None, user_id: UUI
         now=told.now,
     )
     credits = order.credits if order is not None else plan.bonus_credits
+    jobs.enqueue("billing.end_beside_lifetime", key=str(row.id), user_id=str(user_id))
     return _Sale(plan.name, Bucket.BONUS, credits, Kind.PLAN, row)
 
 

@@ -198,7 +198,7 @@ def _to_ask_about(differences: list[dict[str, Any]]) -> set[tuple[str, str]]:
             found |= set(Subscription.objects.filter(id=identity).values_list("store", "external_id"))
         elif kind in ("refund", "dispute"):
             of_payment = Refund if kind == "refund" else Dispute
-            rows = of_payment.objects.filter(id=identity)  # type: ignore[attr-defined]
+            rows = of_payment.objects.filter(id=identity)
             found |= set(rows.values_list("payment__store", "payment__external_id"))
     return {(store, external_id) for store, external_id in found if store == shop}
 

@@ -1,5 +1,6 @@
 """Subscriptions whose time has come: their store is asked, and time decides where it keeps silent."""
 
+import time
 from datetime import datetime
 
 import structlog
@@ -15,19 +16,25 @@ from billing.stores.stripe.connection import connect
 from common.errors import Unavailable
 
 logger = structlog.get_logger("parlor.billing")
-ASKED_AT_ONCE = 100
+BATCH = 50
+SECONDS = 45.0
 
 
 def look_at_due(*, now: datetime | None = None) -> int:
-    """Ask the stores about subscriptions whose period or grace is over, then move on what time alone decides.
+    """Ask the stores about subscriptions whose time has come, and move on those they say nothing new of.
 
     Answers how many changed by time. A store that is away costs nothing but the news: the grace time runs.
+    What is not reached in `SECONDS` is looked at in the next round.
     """
-    moment = now or timezone.now()
-    due = Subscription.objects.filter(due_at__lte=moment).exclude(store=Store.GIVEN).order_by("due_at")
-    for row in due[:ASKED_AT_ONCE]:
-        _ask(row, now)
-    return subscriptions.advance_due(now=now)
+    until = time.monotonic() + SECONDS
+    moved = 0
+    while rows := subscriptions.list_due(now or timezone.now(), BATCH):
+        for row in rows:
+            _ask(row, now)
+            moved += subscriptions.advance(row.id, now=now)
+        if time.monotonic() > until:
+            break
+    return moved
 
 
 def _ask(row: Subscription, now: datetime | None) -> None:

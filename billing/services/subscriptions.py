@@ -1,7 +1,6 @@
 """Subscriptions of every store: what a store says is written down, and its user's tier follows at once."""
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from common import jobs
 Cause = SubscriptionEvent.Cause
 logger = structlog.get_logger("parlor.billing")
 
-ADVANCE_BATCH = 200
 # What is worth a line in the history, as it is called there.
 _TOLD = ("state", "plan_id", "period_end", "ends_at_period_end", "next_plan_id")
 
@@ -45,14 +43,14 @@ def apply_facts(
     )
 
 
-def advance_due(*, now: datetime | None = None) -> int:
-    """Move on every subscription whose time has come without a word of its store; answers how many."""
-    moment = now or timezone.now()
-    due = Subscription.objects.filter(due_at__lte=moment).order_by("due_at")
-    moved = 0
-    for subscription_id in list(due.values_list("id", flat=True)[:ADVANCE_BATCH]):
-        moved += database.atomically(partial(_advance, subscription_id, moment))
-    return moved
+def advance(subscription_id: UUID, *, now: datetime | None = None) -> bool:
+    """Move a subscription on by time alone; False where its time has not come, or news came first."""
+    return database.atomically(lambda: _advance(subscription_id, now or timezone.now()))
+
+
+def list_due(now: datetime, limit: int) -> list[Subscription]:
+    """Subscriptions whose time has come without a word of their store, the longest waiting first."""
+    return list(Subscription.objects.filter(due_at__lte=now).order_by("due_at", "id")[:limit])
 
 
 def give_tier(
@@ -207,7 +205,8 @@ def _note(row: Subscription, before: dict[str, Any], after: dict[str, Any], auth
         actor_id=author.actor_id,
         reason=author.reason[:1000],
     )
-    if before["state"] != row.state:
+    is_silence = row.state == Subscription.State.GRACE and row.standing != Standing.PAST_DUE
+    if before["state"] != row.state and not is_silence:
         jobs.enqueue(
             "billing.tell_subscription_changed",
             subscription_id=str(row.id),

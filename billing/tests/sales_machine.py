@@ -260,9 +260,9 @@ class SalesSteps:
 
     def move_on(self: Any) -> set[UUID]:
         """What time alone does to subscriptions."""
-        due = list(Subscription.objects.filter(due_at__lte=self.now, store=STORE))
-        subscriptions.advance_due(now=self.now)
+        due = subscriptions.list_due(self.now, 1000)
         for stored in due:
+            subscriptions.advance(stored.id, now=self.now)
             row = next(row for row in self.subscriptions if row.external_id == stored.external_id)
             wallet = self.wallets[row.owner]
             wallet.open(self.now, self.zone)

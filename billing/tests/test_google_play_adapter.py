@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from billing.stores import google_play
+from billing.stores import google_play, google_play_api, google_play_push
 from billing.stores.base import PaymentStanding, Standing, StoreError, UnknownObject
 from billing.stores.fake_google_play import FakeGooglePlay
 from billing.stores.fake_google_play.records import after, money
@@ -434,7 +434,7 @@ def test_unknown_order_cannot_be_refunded(play: FakeGooglePlay) -> None:
 
 
 def test_change_whose_answer_was_lost_is_done_once(play: FakeGooglePlay, monkeypatch: Any) -> None:
-    monkeypatch.setattr(google_play, "_TIMEOUT_SECONDS", (1, 0.2))
+    monkeypatch.setattr(google_play_api, "_TIMEOUT_SECONDS", (1, 0.2))
     token = play.buy_subscription("premium_monthly")
     order_id = payments(token)[0].external_id
     play.fail_next("POST", "/orders", "timeout_after")
@@ -506,7 +506,7 @@ def test_page_that_leads_to_itself_is_refused(play: FakeGooglePlay) -> None:
     ],
 )
 def test_money_is_exact(money: dict[str, Any], expected: tuple[int, str]) -> None:
-    assert google_play._money(money) == expected
+    assert google_play_api.money(money) == expected
 
 
 @pytest.mark.parametrize(
@@ -524,7 +524,7 @@ def test_money_is_exact(money: dict[str, Any], expected: tuple[int, str]) -> Non
 )
 def test_money_that_is_not_whole_is_refused(money: dict[str, Any]) -> None:
     with pytest.raises(StoreError) as caught:
-        google_play._money(money)
+        google_play_api.money(money)
     assert not caught.value.is_passing
 
 
@@ -536,7 +536,7 @@ def test_money_survives_the_wire(play: FakeGooglePlay, price: tuple[int, str]) -
 
 
 def test_nanoseconds_are_read() -> None:
-    moment = google_play._time({"at": "2014-10-02T15:01:23.045123456Z"}, "at")
+    moment = google_play_api.time_of({"at": "2014-10-02T15:01:23.045123456Z"}, "at")
     assert moment == datetime(2014, 10, 2, 15, 1, 23, 45123, tzinfo=UTC)
 
 
@@ -604,7 +604,7 @@ def test_failure_of_google_passes(play: FakeGooglePlay, kind: Any) -> None:
 
 
 def test_silence_of_google_passes(play: FakeGooglePlay, monkeypatch: Any) -> None:
-    monkeypatch.setattr(google_play, "_TIMEOUT_SECONDS", (1, 0.2))
+    monkeypatch.setattr(google_play_api, "_TIMEOUT_SECONDS", (1, 0.2))
     token = play.buy_subscription("premium_monthly")
     play.fail_next("GET", "/purchases", "timeout_after")
     with pytest.raises(StoreError) as caught:
@@ -667,9 +667,9 @@ def test_token_of_another_package_is_unknown(play: FakeGooglePlay, settings: Any
 # Pushes
 
 
-def receive(play: FakeGooglePlay, token: str, body: bytes | None = None) -> google_play.Notification:
+def receive(play: FakeGooglePlay, token: str, body: bytes | None = None) -> google_play_push.Notification:
     content = play.envelope(play.add_test_notification()) if body is None else body
-    return google_play.verify_push(authorization_header=f"Bearer {token}", body=content)
+    return google_play_push.verify_push(authorization_header=f"Bearer {token}", body=content)
 
 
 def test_pushes_are_understood(play: FakeGooglePlay) -> None:
@@ -737,12 +737,12 @@ def test_issuer_without_scheme_is_google_too(play: FakeGooglePlay) -> None:
 )
 def test_wrong_claim_is_refused(play: FakeGooglePlay, claims: dict[str, Any]) -> None:
     assert receive(play, play.push_token(AUDIENCE)).kind == "test"
-    with pytest.raises(google_play.InvalidPush):
+    with pytest.raises(google_play_push.InvalidPush):
         receive(play, play.push_token(**{"audience": AUDIENCE, **claims}))
 
 
 def test_other_key_is_refused(play: FakeGooglePlay) -> None:
-    with pytest.raises(google_play.InvalidPush):
+    with pytest.raises(google_play_push.InvalidPush):
         receive(play, play.push_token(AUDIENCE, key=private_key("other")))
 
 
@@ -758,7 +758,7 @@ def test_other_algorithms_are_refused(play: FakeGooglePlay, algorithm: str) -> N
     form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     digest = hmac.new(public.public_bytes(*form), signed.encode(), hashlib.sha256).digest()
     signature = "" if algorithm == "none" else base64.urlsafe_b64encode(digest).decode().rstrip("=")
-    with pytest.raises(google_play.InvalidPush):
+    with pytest.raises(google_play_push.InvalidPush):
         receive(play, f"{signed}.{signature}")
 
 
@@ -767,19 +767,19 @@ def test_other_algorithms_are_refused(play: FakeGooglePlay, algorithm: str) -> N
 )
 def test_push_without_a_token_is_refused(play: FakeGooglePlay, header: str) -> None:
     body = play.envelope(play.add_test_notification())
-    with pytest.raises(google_play.InvalidPush):
-        google_play.verify_push(authorization_header=header, body=body)
+    with pytest.raises(google_play_push.InvalidPush):
+        google_play_push.verify_push(authorization_header=header, body=body)
 
 
 def test_without_an_audience_every_push_is_refused(play: FakeGooglePlay, settings: Any) -> None:
     settings.GOOGLE_PLAY_PUSH_AUDIENCE = ""
     for token in (play.push_token(""), play.push_token(AUDIENCE)):
-        with pytest.raises(google_play.InvalidPush):
+        with pytest.raises(google_play_push.InvalidPush):
             receive(play, token)
 
 
 def test_stranger_learns_nothing_about_the_body(play: FakeGooglePlay) -> None:
-    with pytest.raises(google_play.InvalidPush):
+    with pytest.raises(google_play_push.InvalidPush):
         receive(play, play.push_token("https://other.example"), b"{")
 
 
@@ -827,7 +827,7 @@ _GOOD = {"packageName": "app.parlor", "eventTimeMillis": "1", "testNotification"
 def test_malformed_body_is_refused(play: FakeGooglePlay, body: bytes) -> None:
     token = play.push_token(AUDIENCE)
     assert receive(play, token, _body(_GOOD)).kind == "test"
-    with pytest.raises(google_play.MalformedPush):
+    with pytest.raises(google_play_push.MalformedPush):
         receive(play, token, body)
 
 
@@ -835,7 +835,7 @@ def test_huge_push_is_refused_unread(play: FakeGooglePlay) -> None:
     body = b"[" * 20_000_000
     receive(play, play.push_token(AUDIENCE))
     tracemalloc.start()
-    with pytest.raises(google_play.MalformedPush):
+    with pytest.raises(google_play_push.MalformedPush):
         receive(play, play.push_token(AUDIENCE), body)
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.factories import make_user
-from billing.models import Order, RedemptionCode, Subscription, Wallet
+from billing.models import Order, Payment, RedemptionCode, Subscription, Wallet
 from billing.services import holds, subscriptions
 from billing.tests.factories import capture, make_wallet, reserve
 from billing.tests.shop import Shop, make_buyer, open_shop
@@ -50,7 +50,8 @@ def words(response: Any) -> str:
 
 
 def told(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
+    """What it says on the next page, without what earlier answers said."""
+    return [str(message) for message in get_messages(response.wsgi_request)][-1:]
 
 
 def session_of(response: Any) -> str:
@@ -187,23 +188,15 @@ def test_debts_frozen_credits_and_low_balances_are_said(shop: Shop, browser: Cli
     Wallet.objects.filter(pk=buyer.pk).update(low_balance=50 * MICRO)
     assert "Less than 50 credits are left" in words(browser.get("/wallet/"))
     shop.buy(buyer, pack="credits_100")
-    dispute = shop.fake.open_dispute(_intent_of(buyer))
-    shop.tell()
-    assert "100 more are set aside while your bank decides" in words(browser.get("/wallet/"))
-    shop.fake.close_dispute(dispute["id"], "won")
-    shop.tell()
     capture(reserve(buyer.pk, 40).hold_id, 40)
-    shop.fake.refund(_intent_of(buyer))
+    dispute = shop.fake.open_dispute(Payment.objects.get().external_id)
+    shop.tell()
+    assert "70 more are set aside while your bank decides" in words(browser.get("/wallet/"))
+    shop.fake.close_dispute(dispute["id"], "lost")
     shop.tell()
     text = words(browser.get("/wallet/"))
     assert "You owe 30 credits." in text
     assert "Less than" not in text
-
-
-def _intent_of(user: User) -> str:
-    from billing.models import Payment
-
-    return Payment.objects.get(user=user).external_id
 
 
 def test_the_wallet_needs_as_many_queries_for_twenty_lines_as_for_two(
@@ -301,8 +294,6 @@ def test_changes_with_a_preview_and_pays_what_was_shown(shop: Shop, browser: Cli
 
 
 def buyer_payments(user: User) -> list[int]:
-    from billing.models import Payment
-
     return list(Payment.objects.filter(user=user).order_by("id").values_list("amount", flat=True))
 
 
@@ -333,13 +324,11 @@ def test_cancels_and_resumes(shop: Shop, browser: Client, buyer: User) -> None:
 
 def test_a_failed_payment_asks_for_the_card(shop: Shop, browser: Client, buyer: User) -> None:
     shop.buy(buyer, plan="premium_monthly")
-    row = Subscription.objects.get()
     Subscription.objects.update(state="grace", entitled_until=timezone.now() + timedelta(days=2))
     text = words(browser.get("/wallet/plan/"))
     assert "The last payment failed. You keep everything until" in text
     assert "Update your card" in text
     assert "/p/session/" in browser.post("/wallet/portal/")["Location"]
-    assert row.plan_id == "premium_monthly"
 
 
 def test_a_tier_that_was_given_is_said_to_be(browser: Client, buyer: User) -> None:

@@ -10,9 +10,9 @@ from psycopg import sql
 from billing import selectors
 from billing.models import CatalogueChange, Plan, Subscription, SubscriptionEvent, Wallet
 from billing.models import Store as AnyStore
-from billing.services import adjustments, subscriptions
+from billing.services import adjustments, renewals, subscriptions
 from billing.stores.base import Standing, SubscriptionFacts
-from billing.subscription_states import FOR_LIFE, GIVEN_UP, GRACE, derive
+from billing.subscription_states import FOR_LIFE, GIVEN_UP, GRACE, SILENCE, derive
 from billing.tests.factories import assert_ledger_holds, make_wallet
 from common.testing.database import as_superuser
 
@@ -29,7 +29,8 @@ def state(standing: str, now: datetime, **fields: Any) -> tuple[str, datetime | 
 @pytest.mark.parametrize("standing", ["active", "trialing"])
 def test_a_running_subscription_lasts_its_period_then_its_grace_then_waits_then_ends(standing: str) -> None:
     assert state(standing, END - SECOND) == (standing, END + GRACE, END)
-    assert state(standing, END) == ("grace", END + GRACE, END + GRACE)
+    assert state(standing, END) == (standing, END + GRACE, END + SILENCE)
+    assert state(standing, END + SILENCE) == ("grace", END + GRACE, END + GRACE)
     assert state(standing, END + GRACE - SECOND) == ("grace", END + GRACE, END + GRACE)
     assert state(standing, END + GRACE) == ("on_hold", None, END + GIVEN_UP)
     assert state(standing, END + GIVEN_UP) == ("expired", None, None)
@@ -131,7 +132,7 @@ def test_the_right_ends_on_read_whatever_the_job_does() -> None:
     assert selectors.get_wallet(user_id, now=now).tier.slug == "vip"
     assert selectors.get_wallet(user_id, now=END - timedelta(hours=2)).tier.slug == "premium"
     assert selectors.get_wallet(user_id, now=END).tier.slug == "free"
-    assert subscriptions.advance_due(now=END) == 2
+    assert renewals.look_at_due(now=END) == 2
     assert set(Subscription.objects.values_list("state", flat=True)) == {"expired"}
     assert_ledger_holds(now=END)
 

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from celery import current_app
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
@@ -23,7 +24,7 @@ from django.utils import timezone
 from billing.models import Order, Payment, StoreEvent, Subscription
 from billing.services import checkout, inbox
 from billing.stores.stripe.webhooks import MAX_BYTES
-from billing.tests.factories import assert_ledger_holds, buckets, in_parallel
+from billing.tests.factories import assert_ledger_holds, buckets, in_parallel, make_wallet
 from billing.tests.shop import WEBHOOK_SECRET, Shop, make_buyer, open_shop
 from common.models import OutboxMessage
 
@@ -35,6 +36,14 @@ PATH = "/webhooks/stripe/"
 def shop(settings: Any) -> Iterator[Shop]:
     with open_shop(settings) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _no_worker() -> Iterator[None]:
+    """Promises are kept when a test says so."""
+    current_app.conf.task_always_eager = False
+    yield
+    current_app.conf.task_always_eager = True
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +84,7 @@ def assert_refused(answer: Any) -> None:
 def paid_pack(shop: Shop, pack: str = "credits_100") -> tuple[UUID, dict[str, Any]]:
     """Somebody who paid, and the news of it that has not come yet."""
     user = make_buyer()
+    make_wallet(user=user)
     shop.buy(user, pack=pack, tell=False)
     OutboxMessage.objects.all().delete()
     return user.pk, next(event for event in shop.fake.events if event["type"] == "checkout.session.completed")
@@ -408,6 +418,7 @@ def test_m23_a_bank_transfer_counts_when_it_arrives(
     shop: Shop, outcome: Any, bought: int, state: str
 ) -> None:
     user = make_buyer()
+    make_wallet(user=user)
     session_id = shop.buy(user, pack="credits_100", card="sepa")
     completed = StoreEvent.objects.get(kind="checkout.session.completed")
     assert completed.payload["data"]["object"]["payment_status"] == "unpaid"

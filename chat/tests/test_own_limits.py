@@ -81,7 +81,7 @@ def test_a_reply_becomes_as_short_as_it_must(hold: int, cap: int, tokens: int) -
 def test_a_reply_too_short_to_be_of_use_is_none() -> None:
     with pytest.raises(OwnMessageLimit) as refused:
         policy.output_within(639_999, hold=1_000_000, max_output_tokens=100, token_price=10_000)
-    assert refused.value.extra == {"limit": "0.639999", "used": "0.64"}
+    assert (refused.value.extra["limit"], refused.value.extra["used"]) == ("0.639999", "0.64")
 
 
 def test_the_cap_lowers_the_longest_reply_and_holds_no_more(api_client: ApiClient) -> None:
@@ -198,22 +198,28 @@ def test_a_debt_is_told_with_what_is_owed_over_every_face(device: Any, fake_prov
     fake_provider.default = Behaviour(first_delay=30)
     chat, other = make_chat(user), make_chat(user)
     client = device(user)
-    running = client.send(chat.id, "Hello", "one")["generation"]["id"]
+    sent = client.send(chat.id, "Hello", "one")
+    running, reply = sent["generation"]["id"], sent["reply"]["id"]
     give_back(payment)
-    for place in (other, chat):
-        answer = client.post(f"chat/sessions/{place.id}/messages/", {"content": "So?", "client_id": "two"})
+    before = rows()
+    for answer in (
+        client.post(f"chat/sessions/{other.id}/messages/", {"content": "So?", "client_id": "two"}),
+        client.post(f"chat/messages/{reply}/regenerate/", {"client_id": "three"}),
+    ):
         assert (answer.status_code, answer.json()["code"]) == (402, "insufficient_credits")
         assert answer.json()["owed"].startswith("40")
         assert answer.json()["available"] == "0"
         assert answer.json()["packs"] != []
-    with client.socket(chat.id) as socket:
-        socket.receive()
-        socket.send("message.send", client_id="three", content="So?")
-        error = socket.receive()
-        while error["type"] != "error":
-            error = socket.receive()
-        assert (error["status"], error["code"], error["client_id"]) == (402, "insufficient_credits", "three")
+    for place, wish in (
+        (other, {"type_": "message.send", "content": "So?"}),
+        (chat, {"type_": "message.regenerate", "message_id": reply}),
+    ):
+        with client.socket(place.id) as socket:
+            socket.send(**wish, client_id="four")
+            error = socket.until("error")[-1]
+        assert (error["status"], error["code"], error["client_id"]) == (402, "insufficient_credits", "four")
         assert error["owed"].startswith("40")
+    assert rows() == before
     client.post(f"chat/generations/{running}/stop/")
     client.wait(running)
 

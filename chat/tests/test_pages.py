@@ -296,9 +296,13 @@ def test_words_that_cannot_be_paid_stay_in_the_box_beside_the_ways_on(browser, u
     html = response.content.decode()
     assert response.status_code == 402
     assert ">A &lt;thought&gt;</textarea>" in html
-    notice = html.partition("chat-refusal")[2].partition("<form")[0]
+    notice = html.partition("chat-refusal")[2].partition('<form class="composer"')[0]
     assert "and you have 0.000005." in notice
     assert reverse("billing:wallet") in notice
+    assert reverse("billing:pricing") in notice
+    assert 'name="pack" value="credits_10"' in notice
+    assert f'name="back" value="{detail(chat)}"' in notice
+    assert re.findall(r'data-way="([a-z]+)" hidden', notice) == ["owed", "paused", "own"]
     assert not Message.objects.filter(session=chat, role="user").exists()
 
 

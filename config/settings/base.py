@@ -201,6 +201,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.apply_waiting_events",
         "schedule": timedelta(minutes=2),
     },
+    "billing.forget_old_events": {
+        "task": "billing.forget_old_events",
+        "schedule": crontab(hour="5", minute="10"),
+    },
     "billing.advance_subscriptions": {
         "task": "billing.advance_subscriptions",
         "schedule": timedelta(minutes=1),
@@ -449,6 +453,20 @@ GOOGLE_PLAY_PUSH_EMAIL = env.text("GOOGLE_PLAY_PUSH_EMAIL")
 GOOGLE_PLAY_CERTS_URL = env.text("GOOGLE_PLAY_CERTS_URL") or "https://www.googleapis.com/oauth2/v3/certs"
 # Whether purchases of the operator's own testers, which cost nothing, count.
 GOOGLE_PLAY_TEST_PURCHASES = env.flag("GOOGLE_PLAY_TEST_PURCHASES", False)
+# The App Store: the app, a key of App Store Connect (a path, or its PEM), and Apple's root certificates
+# (files, or a folder of them) that everything it tells is checked with.
+APP_STORE_BUNDLE_ID = env.text("APP_STORE_BUNDLE_ID")
+APP_STORE_APP_ID = env.integer("APP_STORE_APP_ID", 0)
+APP_STORE_ISSUER_ID = env.text("APP_STORE_ISSUER_ID")
+APP_STORE_KEY_ID = env.text("APP_STORE_KEY_ID")
+APP_STORE_PRIVATE_KEY = env.text("APP_STORE_PRIVATE_KEY")
+APP_STORE_ROOT_CERTIFICATES = env.items("APP_STORE_ROOT_CERTIFICATES")
+APP_STORE_ENVIRONMENT = env.text("APP_STORE_ENVIRONMENT") or "Production"
+APP_STORE_API_BASE = env.text("APP_STORE_API_BASE").rstrip("/")
+if APP_STORE_ENVIRONMENT not in ("Production", "Sandbox"):
+    raise ImproperlyConfigured("APP_STORE_ENVIRONMENT must be Production or Sandbox.")
+if APP_STORE_BUNDLE_ID and (APP_STORE_ENVIRONMENT, APP_STORE_APP_ID) == ("Production", 0):
+    raise ImproperlyConfigured("APP_STORE_APP_ID must be set with APP_STORE_BUNDLE_ID.")
 
 # --- Files ----------------------------------------------------------------------------------------
 

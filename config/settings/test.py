@@ -11,7 +11,7 @@ for _name in list(os.environ):
     if (
         _name in {"DATABASE_URL", "REDIS_URL", "PORT", "HOST", "WEB_CONCURRENCY"}
         or _name.endswith("_API_KEY")
-        or _name.startswith(("STRIPE_", "GOOGLE_PLAY_", "BILLING_"))
+        or _name.startswith(("STRIPE_", "GOOGLE_PLAY_", "APP_STORE_", "BILLING_"))
     ):
         del os.environ[_name]
 

@@ -324,10 +324,8 @@ BEGIN
     available := billing_available(w);
     SELECT * INTO earlier FROM billing_ledgertransaction t WHERE t.key = p_key;
     IF FOUND THEN
-        outcome := CASE WHEN (earlier.user_id, earlier.kind) = (p_user, p_kind)
-                         AND (earlier.details->>'given')::bigint IS NOT DISTINCT FROM
-                             CASE WHEN earlier.details ? 'given' THEN p_amount END
-                         AND (earlier.details ? 'given' OR earlier.amount = p_amount)
+        outcome := CASE WHEN (earlier.user_id, earlier.kind, coalesce((earlier.details->>'given')::bigint, earlier.amount))
+                             = (p_user, p_kind, p_amount)
                         THEN 'replayed' ELSE 'key_reused' END;
         transaction_id := earlier.id;
         RETURN;

@@ -24,7 +24,7 @@ class Client(AppStoreServerAPIClient):
     def _get_full_url(self, path: str) -> str:
         return f"{settings.APP_STORE_API_BASE or self._base_url}{path}"
 
-    def _execute_request(
+    def _execute_request(  # noqa: PLR0917 - the library's own
         self, method: str, url: str, params: Any, headers: dict[str, str], json: Any, data: Any
     ) -> requests.Response:
         return requests.request(

@@ -98,6 +98,16 @@ def _pay_invoice(world: World, _params: Doc, invoice_id: str) -> Doc:
     return invoice
 
 
+def _delete_customer(world: World, _params: Doc, customer_id: str) -> Doc:
+    """What they subscribed to ends at once."""
+    customer = world.get("customer", customer_id)
+    for subscription in world.find("subscription", customer=customer_id):
+        if subscription["status"] not in ("canceled", "incomplete_expired"):
+            subscriptions.cancel(world, {}, subscription["id"])
+    world.emit("customer.deleted", customer)
+    return {"id": customer_id, "object": "customer", "deleted": True}
+
+
 def _list_methods(world: World, params: Doc) -> Doc:
     return payments.methods_of(world, text(params, "customer"))
 
@@ -108,6 +118,7 @@ _TABLE: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/customers", _list("customer", "/v1/customers", _same("email"))),
     ("GET", "/v1/customers/*", _retrieve("customer")),
     ("POST", "/v1/customers/*", customers.update),
+    ("DELETE", "/v1/customers/*", _delete_customer),
     ("POST", "/v1/ephemeral_keys", customers.make_ephemeral_key),
     ("POST", "/v1/products", catalogue.create_product),
     ("GET", "/v1/products", _list("product", "/v1/products")),

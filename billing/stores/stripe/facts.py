@@ -62,9 +62,7 @@ def about(connection: Connection, kind: str, object_id: str) -> Facts:
         schedule = call(lambda: connection.api.subscription_schedules.retrieve(object_id))
         owner = schedule.get("subscription") or schedule.get("released_subscription")
         return Facts(subscriptions=[subscription(connection, owner)]) if owner else Facts()
-    if family.startswith(("charge.dispute", "refund")):
-        return about_intent(connection, _intent_of(connection, family, object_id))
-    if family == "charge":
+    if family.startswith(("charge", "refund")):
         return about_intent(connection, _intent_of(connection, family, object_id))
     return Facts()
 
@@ -305,7 +303,7 @@ def _returns(
 
 def _refunds(rows: Iterable[dict[str, Any]]) -> Iterable[RefundFacts]:
     for row in rows:
-        if row["status"] in ("succeeded", "pending"):
+        if row["status"] == "succeeded":
             yield RefundFacts(row["id"], row["amount"], moment(row["created"]) or datetime.now(UTC))
 
 

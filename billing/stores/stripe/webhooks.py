@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import stripe
@@ -100,4 +101,5 @@ def _impersonal(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [_impersonal(part) for part in value]
-    return value
+    # The SDK reads some of Stripe's texts as numbers.
+    return str(value) if isinstance(value, Decimal) else value

@@ -34,8 +34,8 @@ function receive({ data }) {
 }
 
 function opened() {
-  // What changed while nobody listened is found by looking.
-  if (attempts > 0) askAgain();
+  // What changed while nobody listened, since the page was made even, is found by looking.
+  askAgain();
   attempts = 0;
   clearInterval(pinging);
   pinging = setInterval(() => socket?.readyState === WebSocket.OPEN && socket.send('{"type":"ping"}'), PING_EVERY);

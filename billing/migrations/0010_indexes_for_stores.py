@@ -1,0 +1,36 @@
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("billing", "0009_refresh_in_chunks"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="dispute",
+            index=models.Index(fields=["external_id"], name="dispute_at_store"),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(fields=["external_id"], name="payment_at_store"),
+        ),
+        migrations.AddIndex(
+            model_name="refund",
+            index=models.Index(fields=["external_id"], name="refund_at_store"),
+        ),
+        migrations.AddIndex(
+            model_name="storeevent",
+            index=models.Index(
+                condition=models.Q(("state", "quarantined")),
+                fields=["created_at"],
+                name="store_event_quarantined",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="subscription",
+            index=models.Index(fields=["external_id"], name="subscription_at_store"),
+        ),
+    ]
