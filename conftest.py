@@ -17,6 +17,7 @@ pytest_plugins = ["ai.testing.fixtures", "common.testing.fixtures"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ledger-steps", type=int, default=10_000, help="steps of the ledger's state machine")
     parser.addoption("--ledger-seed", type=int, default=0, help="repeat a run of the ledger's state machine")
+    parser.addoption("--ledger-mutants", type=int, default=0, help="steps against each broken money function")
     parser.addoption("--api-examples", type=int, default=25, help="generated requests to each API operation")
     parser.addoption("--fuzz-seconds", type=int, default=48, help="how long made-up files are decoded")
     parser.addoption("--timing-pairs", type=int, default=25, help="known and unknown accounts asked about")

@@ -36,6 +36,7 @@ from billing.models import (
     Tier,
     Wallet,
 )
+from billing.money import format_amount
 from common.credits import format_credits
 from common.errors import NotFound
 
@@ -338,16 +339,11 @@ def list_packs_covering(shortage: int) -> list[dict[str, str]]:
             "slug": pack.slug,
             "name": pack.name,
             "credits": format_credits(pack.credits),
-            "price": format_price(pack.price),
+            "price": format_amount(pack.price, pack.currency),
             "currency": pack.currency,
         }
         for pack in covering
     ]
-
-
-def format_price(cents: int) -> str:
-    """`899` -> `"8.99"`."""
-    return f"{cents // 100}.{cents % 100:02d}"
 
 
 def get_gift(occasion: str) -> int:

@@ -134,7 +134,13 @@ def _money_of(user: User) -> None:
     usage.request_usage_export(user_id=user.id, file_format="csv")
     StoreCustomer.objects.create(user=user, store="stripe", external_id="cus_canary")
     order = Order.objects.create(
-        user=user, store="stripe", pack_id="credits_10", name="10 credits", credits=10, price=99, currency="USD"
+        user=user,
+        store="stripe",
+        pack_id="credits_10",
+        name="10 credits",
+        credits=10,
+        price=99,
+        currency="USD",
     )
     asked_at = timezone.now()
     subscriptions.apply_facts(

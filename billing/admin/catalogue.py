@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from billing import selectors
 from billing.admin.fields import CreditsFormField, PriceFormField
 from billing.models import ActionPrice, CatalogueChange, Gift, Pack, Plan, Tier
+from billing.money import format_money
 from common.admin_tables import ReadOnlyAdmin
 from common.credits import format_credits
 
@@ -57,7 +57,7 @@ class CatalogueAdmin(ModelAdmin):
 
     @display(description=_("price"))
     def price_shown(self, item: Any) -> str:
-        return f"{selectors.format_price(item.price)} {item.currency}"
+        return format_money(item.price, item.currency)
 
 
 @admin.register(Tier)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.models import MAX_AMOUNT
-from billing.selectors import format_price
+from billing.money import format_amount
 from common.credits import MICRO, format_credits
 
 
@@ -56,4 +56,4 @@ class PriceFormField(ScaledField):
         super().__init__(decimal_places=2, max_value=10**9, **kwargs)
 
     def shown(self, amount: int) -> str:
-        return format_price(amount)
+        return format_amount(amount, "USD")

@@ -16,6 +16,7 @@ from billing.admin.fields import PriceFormField
 from billing.admin.tables import ReadOnlyInline, SearchedAtStore, done_at, link, money, row_id
 from billing.models import Dispute, Order, Payment, Refund
 from billing.services import backoffice
+from billing.stores.currencies import decimals
 from common.credits import format_credits
 from common.http import user_id
 
@@ -206,7 +207,7 @@ class PaymentAdmin(SearchedAtStore):
         def work() -> Any:
             outcome = backoffice.refund_payment(
                 payment_id=row_id(object_id),
-                amount=data["amount"],
+                amount=_in_smallest_units(object_id, data["amount"]),
                 reason=data["reason"],
                 actor_id=user_id(request),
                 token=str(data["token"]),
@@ -216,6 +217,14 @@ class PaymentAdmin(SearchedAtStore):
             return _("The money is on its way back.") if outcome.applied else _("Done before.")
 
         return done_at("billing_payment", request, object_id, work)
+
+
+def _in_smallest_units(object_id: str, hundredths: int | None) -> int | None:
+    """What was typed, in the payment's own currency: not every one has cents."""
+    if hundredths is None:
+        return None
+    currency = Payment.objects.values_list("currency", flat=True).get(id=row_id(object_id))
+    return hundredths * 10 ** decimals(currency) // 100
 
 
 class _OfPayment(SearchedAtStore):

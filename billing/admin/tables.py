@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
 from accounts.dialogs import finish
-from billing import selectors
+from billing.money import format_money
 from common.admin_tables import ReadOnlyAdmin
 from common.errors import DomainError
 from common.ids import parse_uuid
@@ -83,7 +83,7 @@ class ReadOnlyInline(TabularInline):
 
 
 def money(amount: int, currency: str) -> str:
-    return f"{selectors.format_price(amount)} {currency}"
+    return format_money(amount, currency)
 
 
 def link(model: str, pk: object, text: object) -> str:

@@ -4,18 +4,28 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.fields import get_attribute
 
 from billing.models import Bucket, LedgerTransaction, Tier
-from billing.selectors import format_price
+from billing.money import format_amount
 from common.api.serializers import CreditsField, StrictSerializer
 
 
 @extend_schema_field(serializers.CharField(help_text="Money as a decimal string."))
 class PriceField(serializers.Field):
-    """Cents inside, a decimal string outside."""
+    """Smallest units inside, a decimal string outside. The `currency` stands beside the amount."""
 
-    def to_representation(self, value: int) -> str:
-        return format_price(value)
+    def __init__(self, *, currency: str = "currency", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.currency = currency
+
+    def get_attribute(self, instance: Any) -> tuple[int, str]:
+        beside = [*self.source_attrs[:-1], *self.currency.split(".")]
+        amount: int = get_attribute(instance, self.source_attrs)
+        return amount, get_attribute(instance, beside)
+
+    def to_representation(self, value: tuple[int, str]) -> str:
+        return format_amount(*value)
 
 
 class DailySerializer(serializers.Serializer):

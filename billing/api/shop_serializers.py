@@ -68,7 +68,7 @@ class InvoiceSerializer(serializers.Serializer):
 class RefundSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=Refund.Kind.choices)
-    amount = PriceField(source="counted")
+    amount = PriceField(source="counted", currency="payment.currency")
     credits = CreditsField(help_text=_("Taken back for it."))
     owed = CreditsField(source="debt", help_text=_("Of these, what had been spent already."))
     refunded_at = serializers.DateTimeField(default_timezone=UTC)

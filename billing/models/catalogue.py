@@ -2,11 +2,19 @@
 
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.amounts import MAX_AMOUNT
+from billing.stores.currencies import decimals
+
+
+def check_has_cents(currency: str) -> None:
+    """Prices of the catalogue are typed and kept in hundredths."""
+    if decimals(currency) != 2:
+        raise ValidationError(_("Only currencies with two decimals can be sold in."), code="no_cents")
 
 
 class Tier(models.Model):
@@ -84,7 +92,7 @@ class Plan(models.Model):
     tier = models.ForeignKey(Tier, on_delete=models.PROTECT, related_name="plans", verbose_name=_("tier"))
     period = models.CharField(_("period"), max_length=10, choices=Period)
     price = models.BigIntegerField(_("price"), help_text=_("In the currency's smallest unit (cents)."))
-    currency = models.CharField(_("currency"), max_length=3, default="USD")
+    currency = models.CharField(_("currency"), max_length=3, default="USD", validators=[check_has_cents])
     bonus_credits = models.BigIntegerField(_("bonus credits"), default=0)
     trial_days = models.PositiveSmallIntegerField(
         _("days of trial"), default=0, help_text=_("For somebody's first subscription; 0: none.")
@@ -114,7 +122,7 @@ class Pack(models.Model):
     name = models.CharField(_("name"), max_length=60)
     credits = models.BigIntegerField(_("credits"))
     price = models.BigIntegerField(_("price"), help_text=_("In the currency's smallest unit (cents)."))
-    currency = models.CharField(_("currency"), max_length=3, default="USD")
+    currency = models.CharField(_("currency"), max_length=3, default="USD", validators=[check_has_cents])
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     is_active = models.BooleanField(_("on sale"), default=True)
 

@@ -10,8 +10,8 @@ from django.db import connection as db
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from billing import selectors
 from billing.models import Payment, Store, Subscription
+from billing.money import format_money
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ def batches(rows: Iterable[T]) -> Iterator[list[T]]:
 
 
 def money(amount: int, currency: str) -> str:
-    return f"{selectors.format_price(amount)} {currency}"
+    return format_money(amount, currency)
 
 
 def _plain(value: object) -> Any:

@@ -108,4 +108,4 @@ def test_the_job_does_to_many_wallets_what_a_visit_does_to_one(
     assert result.opened == opened
     for case, refreshed, visited in pairs:
         assert seen(refreshed) == seen(visited), case.__name__
-    assert_ledger_holds(now=datetime(2020, 1, 1, tzinfo=UTC))
+    assert_ledger_holds(now=now, swept_at=NOON)

@@ -1,6 +1,8 @@
 from django.conf import settings
 from django.db import migrations, models
 
+import billing.models.catalogue
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,26 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name="pack",
+            name="currency",
+            field=models.CharField(
+                default="USD",
+                max_length=3,
+                validators=[billing.models.catalogue.check_has_cents],
+                verbose_name="currency",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="plan",
+            name="currency",
+            field=models.CharField(
+                default="USD",
+                max_length=3,
+                validators=[billing.models.catalogue.check_has_cents],
+                verbose_name="currency",
+            ),
+        ),
         migrations.AddIndex(
             model_name="dispute",
             index=models.Index(fields=["external_id"], name="dispute_at_store"),
