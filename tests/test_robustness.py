@@ -43,6 +43,7 @@ REAL_IDS = {
     "export_id": ["export"],
     "file_id": ["file"],
     "upload_id": ["upload"],
+    "payment_id": ["payment"],
 }
 # A stream has no end to wait for in one thread; its tests are the chat's.
 STREAMS = {"chat_generations_events_retrieve"}

@@ -247,7 +247,7 @@ def test_the_wallet_page_shows_what_is_there_and_how_it_went() -> None:
     page = client.get("/wallet/")
     assert page.status_code == 200
     assert page.context["wallet"].available == 12 * MICRO
-    assert [(line.label, line.count, line.amount // MICRO) for line in page.context["history"]] == [
+    assert [(line.label, line.count, line.amount // MICRO) for line in page.context["page"].lines] == [
         ("Talk", 3, -3),
         ("Credits given", 1, 5),
         ("Daily allowance", 1, 10),
@@ -265,11 +265,11 @@ def test_the_wallet_pages_history_goes_on() -> None:
     client = Client()
     client.force_login(user)
     first = client.get("/wallet/")
-    assert len(first.context["history"]) == 60
-    assert first.context["older_than"] == 13
+    assert len(first.context["page"].lines) == 60
+    assert first.context["page"].older_than == 13
     more = client.get("/wallet/?before=13", headers={"HX-Request": "true"})
-    assert len(more.context["history"]) == 12
-    assert more.context["older_than"] is None
+    assert len(more.context["page"].lines) == 12
+    assert more.context["page"].older_than is None
     assert "wallet" not in more.context
     for hostile in ("-1", "x", "9" * 400, "１２", "1.5"):
         assert client.get("/wallet/", {"before": hostile}).status_code == 200
