@@ -22,6 +22,7 @@ from schemathesis.openapi import checks as _load_checks  # noqa: F401
 from schemathesis.specs.openapi import checks
 
 from billing.services.limits import local_window
+from billing.tests.shop import open_shop
 from common.testing.clients import access_token
 from tests.world import World
 
@@ -76,6 +77,13 @@ def connection_kept_open() -> Iterator[None]:
     yield
     for signal in signals:
         signal.connect(close_old_connections)
+
+
+@pytest.fixture(autouse=True)
+def _shop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A store to buy at: without one every wish to buy is answered alike."""
+    with open_shop(request.getfixturevalue("settings")):
+        yield
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
