@@ -294,8 +294,11 @@ CHECKS: tuple[Check, ...] = (
                booked.money, booked.credits
           FROM billing_payment payment
          CROSS JOIN LATERAL (
-               SELECT coalesce(sum(refund.counted), 0) AS money, coalesce(sum(refund.credits), 0) AS credits
-                 FROM billing_refund refund WHERE refund.payment_id = payment.id) refunds
+               SELECT coalesce(sum(sign.value * refund.counted), 0) AS money,
+                      coalesce(sum(sign.value * refund.credits), 0) AS credits
+                 FROM billing_refund refund
+                CROSS JOIN LATERAL (SELECT CASE refund.kind WHEN 'reversed' THEN -1 ELSE 1 END AS value) sign
+                WHERE refund.payment_id = payment.id) refunds
          CROSS JOIN LATERAL (
                SELECT coalesce(sum(-entry.direction * entry.amount)
                                FILTER (WHERE account.name = 'store'), 0) AS money,

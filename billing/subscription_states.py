@@ -29,19 +29,33 @@ class Position:
     due_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A paid period; without an end it is for life."""
+
+    start: datetime | None
+    end: datetime | None
+
+    @property
+    def grace(self) -> timedelta:
+        """No longer than what was paid for."""
+        return min(GRACE, self.end - self.start) if self.start and self.end else GRACE
+
+
 def derive(
     *,
     standing: str,
-    period_end: datetime | None,
+    period: Period,
     ends_at_period_end: bool,
     past_due_since: datetime | None,
     now: datetime,
 ) -> Position:
+    """Where a subscription stands at `now`."""
     match standing:
         case Standing.TRIALING | Standing.ACTIVE:
-            return _running(standing, period_end, ends_at_period_end, now)
+            return _running(standing, period, ends_at_period_end, now)
         case Standing.PAST_DUE:
-            return _unpaid(past_due_since or period_end or now, now)
+            return _unpaid(past_due_since or period.end or now, period.grace, now)
         case Standing.ON_HOLD:
             return Position(State.ON_HOLD, None, None)
         case Standing.PENDING:
@@ -49,25 +63,26 @@ def derive(
     return Position(State.EXPIRED, None, None)
 
 
-def _running(standing: str, period_end: datetime | None, ends_at_period_end: bool, now: datetime) -> Position:
+def _running(standing: str, period: Period, ends_at_period_end: bool, now: datetime) -> Position:
     state = State.TRIALING if standing == Standing.TRIALING else State.ACTIVE
-    if period_end is None:
+    end, grace = period.end, period.grace
+    if end is None:
         return Position(state, FOR_LIFE, None)
     if ends_at_period_end:
-        if now < period_end:
-            return Position(State.CANCELLED, period_end, period_end)
+        if now < end:
+            return Position(State.CANCELLED, end, end)
         return Position(State.EXPIRED, None, None)
     # The store's word of the renewal may be late; the right lasts through the grace time unasked.
-    if now < period_end:
-        return Position(state, period_end + GRACE, period_end)
-    if now < period_end + SILENCE:
-        return Position(state, period_end + GRACE, period_end + SILENCE)
-    return _unpaid(period_end, now)
+    if now < end:
+        return Position(state, end + grace, end)
+    if now < end + min(SILENCE, grace):
+        return Position(state, end + grace, end + min(SILENCE, grace))
+    return _unpaid(end, grace, now)
 
 
-def _unpaid(since: datetime, now: datetime) -> Position:
-    if now < since + GRACE:
-        return Position(State.GRACE, since + GRACE, since + GRACE)
+def _unpaid(since: datetime, grace: timedelta, now: datetime) -> Position:
+    if now < since + grace:
+        return Position(State.GRACE, since + grace, since + grace)
     if now < since + GIVEN_UP:
         return Position(State.ON_HOLD, None, since + GIVEN_UP)
     return Position(State.EXPIRED, None, None)

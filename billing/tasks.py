@@ -49,6 +49,11 @@ def forget_old_events(**kwargs: Any) -> None:
     inbox.forget_old_events()
 
 
+@shared_task(name="billing.end_at_store")
+def end_at_store(*, subscription_id: str, **kwargs: Any) -> None:
+    management.end_at_store(subscription_id=UUID(subscription_id))
+
+
 @shared_task(name="billing.end_beside_lifetime")
 def end_beside_lifetime(*, user_id: str, **kwargs: Any) -> None:
     management.end_beside_lifetime(user_id=UUID(user_id))

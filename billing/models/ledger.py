@@ -83,6 +83,7 @@ class LedgerTransaction(models.Model):
         PLAN = "plan", _("Payment for your plan")
         REFUND = "refund", _("Refund")
         CHARGEBACK = "chargeback", _("Payment taken back by your bank")
+        REVERSED = "reversed", _("Refund that did not reach you")
         FREEZE = "freeze", _("Set aside while your bank decides")
         UNFREEZE = "unfreeze", _("Given back after your bank decided")
         CODE = "code", _("Code redeemed")

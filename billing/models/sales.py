@@ -160,6 +160,8 @@ class Refund(UUIDModel):
     class Kind(models.TextChoices):
         REFUND = "refund", _("refund")
         CHARGEBACK = "chargeback", _("chargeback")
+        # A refund that failed in the end: its counted money and credits were given back.
+        REVERSED = "reversed", _("refund that failed")
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
     external_id = models.CharField(_("id at the store"), max_length=255)

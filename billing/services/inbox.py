@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from billing import database, metrics
 from billing.errors import NotOurs, Quarantined
-from billing.models import Order, Store, StoreEvent
+from billing.models import STRIPE_LIKE, Order, Store, StoreEvent
 from billing.services import payments, subscriptions
 from billing.stores.base import PaymentFacts, StoreError, SubscriptionFacts, UnknownObject
 from billing.stores.stripe import connection as stripe_connection
@@ -112,7 +112,11 @@ def apply_waiting(*, now: datetime | None = None) -> int:
     ).order_by("attempts", "created_at")
     ids = list(waiting.values_list("id", flat=True)[:RETRY_BATCH])
     for event_id in ids:
-        apply_event(event_id, now=now)
+        try:
+            apply_event(event_id, now=now)
+        except Exception as error:
+            logger.exception("store_event_broke", event_id=str(event_id))
+            _mark(event_id, State.FAILED, f"{type(error).__name__}: {error}")
     return len(ids)
 
 
@@ -123,10 +127,13 @@ def forget_old_events(*, now: datetime | None = None) -> int:
 
 
 def apply_told(told: Told, *, now: datetime | None = None) -> None:
-    """Write down what a store answered, subscriptions before payments. Harmless when repeated.
-
-    Raises NotOurs and Quarantined.
+    """Write down what a store answered, subscriptions before payments: all of it, or nothing where a part
+    contradicts our books. Harmless when repeated. Raises NotOurs and Quarantined.
     """
+    database.atomically(lambda: _apply_told(told, now))
+
+
+def _apply_told(told: Told, now: datetime | None) -> None:
     for subscription in told.subscriptions:
         subscriptions.apply_facts(store=told.store, facts=subscription, asked_at=told.asked_at, now=now)
     for payment in told.payments:
@@ -184,7 +191,7 @@ def _ask_stripe(event: StoreEvent) -> Told:
     return ask_stripe(event.kind, event.object_id)
 
 
-_askers: dict[Store, Ask] = {Store.STRIPE: _ask_stripe, Store.SANDBOX: _ask_stripe}
+_askers: dict[Store, Ask] = dict.fromkeys(STRIPE_LIKE, _ask_stripe)
 
 
 def register_store(store: Store, ask: Ask) -> None:

@@ -83,6 +83,7 @@ def _apply(told: _Telling) -> Payment | None:
             return None
         payment = _book(told, order)
     _apply_returns(payment, facts, told.now)
+    _reverse_failed_refunds(payment, told)
     return payment
 
 
@@ -169,7 +170,7 @@ def _remember_customer(store: Store, facts: PaymentFacts, user_id: UUID) -> None
 
 def _sale(told: _Telling, order: Order | None, user_id: UUID) -> _Sale:
     store, facts = told.store, told.facts
-    if order is not None and not facts.subscription_id:
+    if order is not None:
         _check_against_order(facts, order)
     if facts.pack:
         return _pack_sale(facts, order)
@@ -181,12 +182,17 @@ def _sale(told: _Telling, order: Order | None, user_id: UUID) -> _Sale:
     row = Subscription.objects.filter(store=store, external_id=facts.subscription_id).first()
     if row is None or row.user_id != user_id:
         raise Quarantined(f"no subscription {facts.subscription_id} of {user_id}")
+    if order is not None and row.bonus_credits != order.credits:
+        # As it was on sale when it was ordered, for every period to come.
+        row.bonus_credits = order.credits
+        row.save(update_fields=["bonus_credits"])
     return _Sale(plan.name, Bucket.BONUS, _earned_bonus(row, plan, facts, order), Kind.PLAN, row)
 
 
 def _check_against_order(facts: PaymentFacts, order: Order) -> None:
     """What was paid must be what we asked for; discounts and taxes are not in `earned`."""
-    ordered = (order.pack_id or "", order.plan_id or "", order.price, order.currency)
+    is_trial = bool(order.trial_days and facts.subscription_id and not facts.earned)
+    ordered = (order.pack_id or "", order.plan_id or "", 0 if is_trial else order.price, order.currency)
     paid = (facts.pack, facts.plan, facts.earned, facts.currency)
     if ordered != paid:
         raise Quarantined(f"ordered {ordered}, paid {paid}")
@@ -305,23 +311,76 @@ def _book_return(payment: Payment, kind: str, facts: RefundFacts, now: datetime)
         payment_id=str(payment.id),
         external_id=external_id,
     )
-    _end_what_was_paid_back(payment, now)
+    _end_what_was_paid_back(payment, kind, now)
 
 
 def _share(whole: int, part: int, total: int) -> int:
     return whole * part // total if total else 0
 
 
-def _end_what_was_paid_back(payment: Payment, now: datetime) -> None:
+def _reverse_failed_refunds(payment: Payment, told: _Telling) -> None:
+    """A refund the store stops telling of, when asked after we booked it, did not reach anybody."""
+    rows = payment.refunds.all()
+    reversed_ids = {row.external_id for row in rows if row.kind == Refund.Kind.REVERSED}
+    still_told = {fact.external_id for fact in told.facts.refunds}
+    for row in rows:
+        is_gone = row.kind == Refund.Kind.REFUND and row.external_id not in still_told
+        if is_gone and row.created_at < told.asked_at and _reversal_id(row) not in reversed_ids:
+            _reverse(payment, row, told.now)
+
+
+def _reversal_id(row: Refund) -> str:
+    return f"{row.external_id}:failed"
+
+
+def _reverse(payment: Payment, row: Refund, now: datetime) -> None:
+    returned = payment.returned - row.counted
+    tax = _share(payment.tax, payment.returned, payment.amount) - _share(
+        payment.tax, returned, payment.amount
+    )
+    _outcome, _transaction, available = database.call(
+        "billing_book_payment",
+        payment.user_id,
+        payment.bucket,
+        row.credits,
+        str(Kind.REVERSED),
+        f"{Refund.Kind.REVERSED}:{payment.id}:{_reversal_id(row)}",
+        payment.reference,
+        payment.name,
+        "{}",
+        payment.currency,
+        row.counted,
+        tax,
+        now=now,
+    )
+    Refund.objects.create(
+        payment=payment,
+        external_id=_reversal_id(row),
+        kind=Refund.Kind.REVERSED,
+        amount=row.amount,
+        counted=row.counted,
+        credits=row.credits,
+        debt=0,
+        refunded_at=now,
+    )
+    payment.returned, payment.credits_returned = returned, payment.credits_returned - row.credits
+    payment.save(update_fields=["returned", "credits_returned"])
+    publish_wallet_changed(payment.user_id, available)
+
+
+def _end_what_was_paid_back(payment: Payment, kind: str, now: datetime) -> None:
+    """Nobody keeps a tier whose present period was paid back whole, or taken back by a bank."""
     row = payment.subscription
-    if (
-        row is not None
-        and row.external_id == lifetime_id(payment.external_id)
-        and payment.returned == payment.amount
-    ):
-        subscriptions.end_now(
-            subscription_id=row.id, cause=SubscriptionEvent.Cause.STORE, reason="paid back", now=now
-        )
+    if row is None or row.standing == Standing.ENDED:
+        return
+    is_present = payment.period_end is None or row.period_end is None or payment.period_end >= row.period_end
+    is_back = payment.returned == payment.amount or kind == Refund.Kind.CHARGEBACK
+    if not (payment.amount and is_present and is_back):
+        return
+    subscriptions.end_now(
+        subscription_id=row.id, cause=SubscriptionEvent.Cause.STORE, reason="paid back", now=now
+    )
+    jobs.enqueue("billing.end_at_store", key=str(row.id), subscription_id=str(row.id))
 
 
 def _open_dispute(payment: Payment, facts: DisputeFacts, now: datetime) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing import database
 from billing.errors import NotOurs, Quarantined
-from billing.models import Store, Subscription
+from billing.models import STRIPE_LIKE, Store, Subscription
 from billing.services import inbox, subscriptions
 from billing.stores.base import StoreError
 from billing.stores.stripe import facts
@@ -30,11 +30,18 @@ def look_at_due(*, now: datetime | None = None) -> int:
     moved = 0
     while rows := subscriptions.list_due(now or timezone.now(), BATCH):
         for row in rows:
-            _ask(row, now)
-            moved += subscriptions.advance(row.id, now=now)
+            moved += _look_at(row, now)
         if time.monotonic() > until:
             break
     return moved
+
+
+def _look_at(row: Subscription, now: datetime | None) -> bool:
+    try:
+        _ask(row, now)
+    except Exception:
+        logger.exception("subscription_broke", subscription=str(row.id))
+    return subscriptions.advance(row.id, now=now)
 
 
 def _ask(row: Subscription, now: datetime | None) -> None:
@@ -54,7 +61,7 @@ def _ask_stripe(external_id: str) -> inbox.Told:
     return inbox.Told(connection.store, asked_at, found.subscriptions, found.payments)
 
 
-_askers = {Store.STRIPE: _ask_stripe, Store.SANDBOX: _ask_stripe}
+_askers = dict.fromkeys(STRIPE_LIKE, _ask_stripe)
 
 
 def register_store(store: Store, ask: object) -> None:

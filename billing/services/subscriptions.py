@@ -130,7 +130,7 @@ def _apply(
     store: Store, facts: SubscriptionFacts, asked_at: datetime, author: _Author, now: datetime
 ) -> Subscription:
     row = _lock(store, facts.external_id)
-    owner = facts.user_id or _customer(store, facts.customer_id)
+    owner = _owner(store, facts)
     if row is None:
         row = _begin(store, facts, owner, now)
     elif owner is not None and owner != row.user_id:
@@ -144,6 +144,14 @@ def _apply(
     if facts.replaces:
         _replace(store, facts.replaces, row, author, now)
     return row
+
+
+def _owner(store: Store, facts: SubscriptionFacts) -> UUID | None:
+    of_customer = _customer(store, facts.customer_id)
+    claims = {claim for claim in (facts.user_id, of_customer) if claim is not None}
+    if len(claims) > 1:
+        raise Quarantined(f"a customer of {of_customer}, said to be {facts.user_id}'s")
+    return claims.pop() if claims else None
 
 
 def _begin(store: Store, facts: SubscriptionFacts, owner: UUID | None, now: datetime) -> Subscription:
@@ -165,23 +173,28 @@ def _write(row: Subscription, facts: SubscriptionFacts, now: datetime) -> None:
     row.period_start, row.period_end = facts.period_start, facts.period_end
     row.ends_at_period_end = facts.ends_at_period_end
     row.past_due_since = (facts.past_due_since or now) if facts.standing == Standing.PAST_DUE else None
-    row.next_plan_id = facts.next_plan or None
+    row.next_plan_id = _known_plan(facts.next_plan)
     row.ended_at = (facts.ended_at or now) if facts.standing == Standing.ENDED else None
+
+
+def _known_plan(slug: str) -> str | None:
+    """What follows may be a product of the operator that is none of our plans; that is seen when it comes."""
+    return slug if slug and Plan.objects.filter(slug=slug).exists() else None
 
 
 def _place(row: Subscription, before: dict[str, Any], author: _Author, now: datetime) -> Subscription:
     """Derive the state, save the row with a line in its history, and bring the user's tier in line."""
     position = subscription_states.derive(
         standing=row.standing,
-        period_end=row.period_end,
+        period=subscription_states.Period(row.period_start, row.period_end),
         ends_at_period_end=row.ends_at_period_end,
         past_due_since=row.past_due_since,
         now=now,
     )
     row.state, row.entitled_until, row.due_at = position.state, position.entitled_until, position.due_at
-    if row.state == Subscription.State.EXPIRED:
-        row.standing = Standing.ENDED
-        row.ended_at = row.ended_at or now
+    # What time alone ended may come back: the store's word counts more. What the store ended never does.
+    is_over = row.state == Subscription.State.EXPIRED
+    row.ended_at = (row.ended_at or now) if is_over else None
     row.save()
     after = _told(row)
     if after != before:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from billing import subscription_states
 from billing.models import Payment, Store, Subscription, Wallet
 from billing.services import payments, subscriptions
 from billing.stores.base import (
@@ -156,6 +155,8 @@ class SalesSteps:
 
         def model(wallet: WalletModel) -> bool:
             payment.give_back(wallet, amount)
+            if payment.returned == payment.amount:
+                self.end_plan(wallet, payment)
             return True
 
         self.tell_change(payment, model, "refunded", lambda: payment.refunds.remove(fact))
@@ -184,12 +185,21 @@ class SalesSteps:
             wallet.unfreeze(payment.frozen.pop(fact.external_id))
             if standing == DisputeStanding.LOST:
                 payment.give_back(wallet, fact.amount)
+                self.end_plan(wallet, payment)
             return True
 
         def forget() -> None:
             payment.disputes[place] = fact
 
         self.tell_change(payment, model, f"dispute {standing}", forget)
+
+    def end_plan(self: Any, wallet: WalletModel, payment: PaymentModel) -> None:
+        """A plan whose money is gone gives nothing any more, for good."""
+        for row in self.subscriptions:
+            is_its = row.external_id == payment.facts.get("subscription_id")
+            if is_its and payment.amount and not row.ended:
+                row.ended = True
+                wallet.give(row.external_id, None, self.now)
 
     def tell_change(self: Any, payment: PaymentModel, model: Any, name: str, forget: Any) -> None:
         expected, answer = self.run(self.wallets[payment.owner], model, lambda: self.tell(payment))
@@ -313,13 +323,5 @@ def right_of(facts: SubscriptionFacts, now: datetime) -> datetime | None:
 
 
 def has_ended(facts: SubscriptionFacts, now: datetime) -> bool:
-    if facts.standing == Standing.ENDED:
-        return True
-    if facts.standing in (Standing.PENDING, Standing.ON_HOLD):
-        return False
-    since = facts.past_due_since if facts.standing == Standing.PAST_DUE else facts.period_end
-    assert since is not None
-    given_up = since + subscription_states.GIVEN_UP
-    if facts.standing != Standing.PAST_DUE and facts.ends_at_period_end:
-        given_up = since
-    return now >= given_up
+    """What the store ended is over for good; what time ended is not."""
+    return facts.standing == Standing.ENDED

@@ -12,7 +12,7 @@ from billing.models import CatalogueChange, Plan, Subscription, SubscriptionEven
 from billing.models import Store as AnyStore
 from billing.services import adjustments, renewals, subscriptions
 from billing.stores.base import Standing, SubscriptionFacts
-from billing.subscription_states import FOR_LIFE, GIVEN_UP, GRACE, SILENCE, derive
+from billing.subscription_states import FOR_LIFE, GIVEN_UP, GRACE, SILENCE, Period, derive
 from billing.tests.factories import assert_ledger_holds, make_wallet
 from common.testing.database import as_superuser
 
@@ -21,8 +21,9 @@ SECOND = timedelta(seconds=1)
 
 
 def state(standing: str, now: datetime, **fields: Any) -> tuple[str, datetime | None, datetime | None]:
-    fields = {"period_end": END, "ends_at_period_end": False, "past_due_since": None, **fields}
-    position = derive(standing=standing, now=now, **fields)
+    period = Period(fields.pop("period_start", None), fields.pop("period_end", END))
+    fields = {"ends_at_period_end": False, "past_due_since": None, **fields}
+    position = derive(standing=standing, period=period, now=now, **fields)
     return str(position.state), position.entitled_until, position.due_at
 
 
@@ -51,6 +52,17 @@ def test_a_failed_renewal_has_three_days_from_when_it_was_due() -> None:
     assert state("past_due", since + GRACE, **fields) == ("on_hold", None, since + GIVEN_UP)
 
 
+def test_grace_is_never_longer_than_the_period_that_was_paid() -> None:
+    day = timedelta(days=1)
+    assert state("active", END, period_start=END - day) == ("active", END + day, END + SILENCE)
+    assert state("active", END + day, period_start=END - day)[0] == "on_hold"
+    assert state("past_due", END, period_start=END - day, past_due_since=END) == (
+        "grace",
+        END + day,
+        END + day,
+    )
+
+
 def test_the_other_standings() -> None:
     assert state("pending", END) == ("pending", None, None)
     assert state("on_hold", END) == ("on_hold", None, None)
@@ -62,7 +74,11 @@ def test_every_combination_gives_its_tier_only_in_states_that_do() -> None:
     moments = [END + timedelta(days=days) for days in (-40, -1, 0, 1, 3, 4, 31, 400)]
     for standing, now, ends, since in product(Standing, moments, (True, False), (None, END)):
         position = derive(
-            standing=standing, period_end=END, ends_at_period_end=ends, past_due_since=since, now=now
+            standing=standing,
+            period=Period(None, END),
+            ends_at_period_end=ends,
+            past_due_since=since,
+            now=now,
         )
         gives = position.state in ("trialing", "active", "grace", "cancelled")
         assert gives is (position.entitled_until is not None)

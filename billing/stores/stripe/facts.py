@@ -57,11 +57,11 @@ def about(connection: Connection, kind: str, object_id: str) -> Facts:
     if family == "invoice":
         return about_invoice(connection, object_id)
     if family.startswith("customer.subscription"):
-        return Facts(subscriptions=[subscription(connection, object_id)])
+        return about_subscription(connection, object_id)
     if family.startswith("subscription_schedule"):
         schedule = call(lambda: connection.api.subscription_schedules.retrieve(object_id))
         owner = schedule.get("subscription") or schedule.get("released_subscription")
-        return Facts(subscriptions=[subscription(connection, owner)]) if owner else Facts()
+        return about_subscription(connection, _id(owner)) if owner else Facts()
     if family.startswith(("charge", "refund")):
         return about_intent(connection, _intent_of(connection, family, object_id))
     return Facts()
