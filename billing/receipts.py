@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from billing import selectors
-from billing.models import Bucket, Payment, Refund, Store
+from billing.models import TEST_STORES, Bucket, Payment, Refund, Store
 from billing.money import format_money
 from common.credits import format_credits
 from common.errors import NotFound
@@ -41,7 +41,7 @@ class Receipt:
 
     @property
     def is_test(self) -> bool:
-        return self.payment.store == Store.SANDBOX
+        return self.payment.store in TEST_STORES
 
     @property
     def seller(self) -> list[str]:
@@ -83,7 +83,7 @@ class Receipt:
     @property
     def returns(self) -> list[Line]:
         return [
-            Line(_return_in_words(refund), self._money(-refund.counted))
+            Line(_return_in_words(refund), self._money(_sign(refund) * refund.counted))
             for refund in self.refunds
             if refund.counted
         ]
@@ -164,7 +164,7 @@ def credits_in_words(payment: Payment) -> str:
 
 
 def way_of_payment(payment: Payment) -> str:
-    if payment.store == Store.SANDBOX:
+    if payment.store in TEST_STORES:
         return _("Test shop: no money moved")
     return str(Store(payment.store).label)
 
@@ -182,10 +182,16 @@ def _own_payment(user_id: UUID, payment_id: UUID) -> Payment:
     return payment
 
 
+def _sign(refund: Refund) -> int:
+    return 1 if refund.kind == Refund.Kind.REVERSED else -1
+
+
 def _return_in_words(refund: Refund) -> str:
     words = {"date": day_in_words(refund.refunded_at), "credits": format_credits(refund.credits)}
     if refund.kind == Refund.Kind.CHARGEBACK:
         text = _("Taken back by the bank on %(date)s") % words
+    elif refund.kind == Refund.Kind.REVERSED:
+        return _("A refund did not arrive, seen on %(date)s; its credits are yours again") % words
     else:
         text = _("Refunded on %(date)s") % words
     if refund.credits:
