@@ -27,8 +27,8 @@ _THREADS = 4
 _INSERT = """
 INSERT INTO billing_storeevent (
     id, created_at, store, external_id, kind, object_id, payload, happened_at, state, attempts, detail)
-VALUES (uuidv7(), now(), 'stripe', 'evt_' || gen_random_uuid(), '{kind}', '{object_id}', '{payload}', now(),
-        'pending', 0, '');
+VALUES (uuidv7(), now(), 'stripe_test', 'evt_' || gen_random_uuid(), '{kind}', '{object_id}', '{payload}',
+        now(), 'pending', 0, '');
 """
 
 

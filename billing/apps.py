@@ -15,7 +15,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import profile
-        from billing import gauges, own_data, receivers  # noqa: F401
+        from billing import checks, gauges, own_data, receivers  # noqa: F401
         from billing.services import app_store, google_play
         from common import health
         from files import registry
@@ -24,6 +24,7 @@ class BillingConfig(AppConfig):
         registry.register_quota(_storage_bytes)
         health.register_gauges(gauges.update)
         own_data.register_part()
+        checks.register_checks()
         google_play.register()
         app_store.register()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from billing import selectors
-from billing.models import Pack, Plan, Store, Subscription, Tier
+from billing.models import STRIPE_LIKE, Pack, Plan, Store, Subscription, Tier
 from billing.services import management
 from common.credits import MICRO
 
@@ -116,7 +116,7 @@ def is_changeable(current: Subscription | None) -> bool:
     """Whether it can be changed here: it was bought in this shop and has a next date."""
     return (
         current is not None
-        and current.store in (Store.STRIPE, Store.SANDBOX)
+        and current.store in STRIPE_LIKE
         and current.period_end is not None
         and current.plan_id is not None
     )

@@ -53,6 +53,10 @@ def _sentence(event: SubscriptionEvent, names: dict[str, str]) -> str:
     if event.from_state != event.to_state:
         is_again = event.to_state == State.ACTIVE and event.from_state in _ACTIVE_AGAIN
         return str((_ACTIVE_AGAIN[event.from_state] if is_again else _ENTERED[event.to_state]) % known)
+    if "refused_plan" in changes:
+        return _("The payment for changing to %(next)s was refused") % {
+            "next": _name(changes["refused_plan"][1], names)
+        }
     if "plan_id" in changes:
         return _("%(before)s became %(plan)s") % {**known, "before": _name(changes["plan_id"][0], names)}
     if "next_plan_id" in changes:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Func, Prefetch, QuerySet, Sum, Value
+from django.db.models import Func, Prefetch, Q, QuerySet, Sum, Value
 from django.utils import timezone
 
 from billing import database
@@ -21,6 +21,7 @@ from billing.errors import (
     WalletSuspended,
 )
 from billing.models import (
+    STRIPE_LIKE,
     ActionPrice,
     Gift,
     Hold,
@@ -37,6 +38,7 @@ from billing.models import (
     Wallet,
 )
 from billing.money import format_amount
+from billing.stores import modes
 from common.credits import format_credits
 from common.errors import NotFound
 
@@ -272,6 +274,33 @@ def get_subscription(user_id: UUID) -> Subscription | None:
     return best or own.filter(state__in=["on_hold", "pending"]).order_by("-id").first()
 
 
+def list_bought_subscriptions(user_id: UUID) -> list[Subscription]:
+    """What somebody bought and has, or waits for its money, best first; what was given is not among it."""
+    own = Subscription.objects.filter(user_id=user_id).exclude(store=Store.GIVEN)
+    there = own.filter(
+        Q(entitled_until__gt=timezone.now())
+        | Q(state__in=[Subscription.State.ON_HOLD, Subscription.State.PENDING])
+    )
+    return sorted(there.select_related("plan", "tier", "next_plan"), key=_rank, reverse=True)
+
+
+def get_bought_subscription(user_id: UUID) -> Subscription | None:
+    """The bought subscription somebody can do something with, whatever they were given beside it.
+
+    One that renews comes before a plan for life of a lower tier, also while it waits for money.
+    """
+    rows = list_bought_subscriptions(user_id)
+    for_life = max((row.tier.position for row in rows if _is_for_life(row)), default=-1)
+    renewing = [row for row in rows if not _is_for_life(row) and row.tier.position > for_life]
+    return next(iter([*renewing, *rows]), None)
+
+
+def get_given_subscription(user_id: UUID) -> Subscription | None:
+    """The tier somebody was given, while it lasts."""
+    own = Subscription.objects.filter(user_id=user_id, store=Store.GIVEN, entitled_until__gt=timezone.now())
+    return own.select_related("tier").first()
+
+
 def had_subscription(user_id: UUID) -> bool:
     """Whether somebody ever subscribed; a tier that was given does not count."""
     return Subscription.objects.filter(user_id=user_id).exclude(store=Store.GIVEN).exists()
@@ -282,6 +311,17 @@ def had_subscription_since(user_id: UUID, moment: datetime) -> bool:
     return own.exclude(store=Store.GIVEN).exists()
 
 
+def had_unpaid_end_since(user_id: UUID, moment: datetime) -> bool:
+    """Whether a subscription ended while a payment for it was due."""
+    ends = SubscriptionEvent.objects.filter(
+        subscription__user_id=user_id,
+        from_state__in=[Subscription.State.GRACE, Subscription.State.ON_HOLD],
+        to_state=Subscription.State.EXPIRED,
+        created_at__gte=moment,
+    )
+    return ends.exclude(subscription__store=Store.GIVEN).exists()
+
+
 def has_begun(user_id: UUID, plan: str, moment: datetime) -> bool:
     """Whether a subscription to `plan` gives its tier that began at `moment` or later."""
     own = Subscription.objects.filter(user_id=user_id, plan_id=plan, started_at__gte=moment)
@@ -290,7 +330,8 @@ def has_begun(user_id: UUID, plan: str, moment: datetime) -> bool:
 
 def is_customer(user_id: UUID) -> bool:
     """Whether somebody has papers at a store that has a page for them."""
-    return StoreCustomer.objects.filter(user_id=user_id, store__in=[Store.STRIPE, Store.SANDBOX]).exists()
+    open_ones = STRIPE_LIKE - modes.closed_test_stores()
+    return StoreCustomer.objects.filter(user_id=user_id, store__in=open_ones).exists()
 
 
 def list_subscriptions(user_id: UUID) -> QuerySet[Subscription]:
@@ -349,6 +390,15 @@ def list_packs_covering(shortage: int) -> list[dict[str, str]]:
 def get_gift(occasion: str) -> int:
     """Microcredits given on the occasion; 0 where there is no such gift."""
     return Gift.objects.filter(slug=occasion).values_list("credits", flat=True).first() or 0
+
+
+def _rank(row: Subscription) -> tuple[bool, int, float, str]:
+    until = row.entitled_until.timestamp() if row.entitled_until is not None else 0
+    return row.is_entitled, row.tier.position, until, str(row.id)
+
+
+def _is_for_life(row: Subscription) -> bool:
+    return row.is_entitled and row.period_end is None
 
 
 def _find_wallet(user_id: UUID) -> Wallet | None:

@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Aggregate, Count, DurationField, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
@@ -29,6 +28,7 @@ from billing.models import (
     SubscriptionEvent,
     Wallet,
 )
+from billing.stores import modes
 
 State = Subscription.State
 LAST = timedelta(days=30)
@@ -270,8 +270,8 @@ def _renewing() -> QuerySet[Subscription]:
 
 
 def _not_money() -> Iterable[Store]:
-    """What was bought in the test shop counts only while there is no other."""
-    return [Store.SANDBOX] if settings.STRIPE_SECRET_KEY else []
+    """What was bought in test shops counts only while nothing is sold for money."""
+    return modes.worthless_stores()
 
 
 def _seconds(lag: Any) -> float | None:

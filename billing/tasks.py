@@ -17,6 +17,7 @@ from billing.services import (
     leaving,
     mails,
     management,
+    promises,
     reconciliation,
     renewals,
     replays,
@@ -147,6 +148,11 @@ def reconcile(**kwargs: Any) -> None:
     reconciliation.reconcile()
 
 
+@shared_task(name="billing.run_reconciliation")
+def run_reconciliation(*, reconciliation_id: str, **kwargs: Any) -> None:
+    reconciliation.carry_out(reconciliation_id=UUID(reconciliation_id))
+
+
 @shared_task(name="billing.mend_from_stores")
 def mend_from_stores(*, reconciliation_id: str, **kwargs: Any) -> None:
     reconciliation.mend(reconciliation_id=UUID(reconciliation_id))
@@ -155,6 +161,11 @@ def mend_from_stores(*, reconciliation_id: str, **kwargs: Any) -> None:
 @shared_task(name="billing.send_refund")
 def send_refund(*, payment_id: str, amount: int | None, refund_key: str, reason: str, **kwargs: Any) -> None:
     backoffice.send_refund(payment_id=UUID(payment_id), amount=amount, key=refund_key, reason=reason)
+
+
+@shared_task(name="billing.retry_money_promises")
+def retry_money_promises(**kwargs: Any) -> None:
+    promises.retry_money_promises()
 
 
 @shared_task(name="billing.replay_store_event")

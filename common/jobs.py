@@ -42,6 +42,14 @@ def enqueue(task: str, *, key: str | None = None, **kwargs: Any) -> None:
     transaction.on_commit(lambda: _hand_over(created[0].id), robust=True)
 
 
+def promise(task: str, *, key: str, **kwargs: Any) -> None:
+    """As `enqueue`, for a caller who runs it at once with `run_message`; the sweep does when they die."""
+    transaction_required()
+    soon = timezone.now() + timedelta(seconds=30)
+    message = OutboxMessage(task=task, kwargs=kwargs, key=key, available_at=soon)
+    OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+
+
 def note_once(what: str, *, key: str) -> bool:
     """Note in the caller's transaction that something was done; False where that was noted before.
 

@@ -16,6 +16,7 @@ import ai.statistics
 import billing.statistics
 import chat.statistics
 from billing.models import Store
+from billing.services import closing
 from common import health
 from common.credits import MICRO, format_credits
 
@@ -79,6 +80,7 @@ def money(now: datetime | None = None) -> dict[str, Any]:
         "approvals": billing.statistics.count_waiting_approvals(),
         "reconciliation": billing.statistics.last_reconciliation(),
         "ledger_check": billing.statistics.last_ledger_check(),
+        "test_business": closing.test_business(),
         "charts": _revenue_charts(since),
         "chart_options": json.dumps(_OPTIONS),
     }

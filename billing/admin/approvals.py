@@ -1,7 +1,9 @@
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
@@ -25,7 +27,7 @@ class ApprovalAdmin(SearchedAtStore):
 
     list_display = [
         "created_at",
-        "action",
+        "wish",
         "user",
         "what",
         "asked_by",
@@ -38,7 +40,7 @@ class ApprovalAdmin(SearchedAtStore):
     ordering = ["-created_at", "-id"]
     external = ("key",)
     fields = [
-        ("action", "what"),
+        ("wish", "what"),
         ("user", "payment_shown"),
         ("asked_by", "created_at"),
         "reason",
@@ -47,6 +49,12 @@ class ApprovalAdmin(SearchedAtStore):
     ]
     actions_detail = ["approve", "decline"]
 
+    @display(description=_("wish"))
+    def wish(self, approval: Approval) -> str:
+        if "tier" in approval.arguments:
+            return str(_("give a tier"))
+        return str(_("waive a debt")) if "waive" in approval.arguments else approval.get_action_display()
+
     @display(description=_("what"))
     def what(self, approval: Approval) -> str:
         given = approval.arguments
@@ -54,6 +62,10 @@ class ApprovalAdmin(SearchedAtStore):
             return f"{given.get('payment', '')}: {money(given.get('total', 0), given.get('currency', ''))}"
         if "waive" in given:
             return _("waive %(credits)s credits of debt") % {"credits": format_credits(given["waive"])}
+        if "tier" in given:
+            until = datetime.fromisoformat(given["until"]) if given["until"] else None
+            end = f"{timezone.localtime(until):%Y-%m-%d %H:%M}" if until else _("for life")
+            return f"{given['tier']}, {end}"
         return _("%(credits)s credits, %(bucket)s") % {
             "credits": format_credits(given.get("amount", 0)),
             "bucket": given.get("bucket", ""),
@@ -128,12 +140,15 @@ class MoneyLimitAdmin(ModelAdmin):
                 label=db_field.verbose_name,
                 min_value=0,
                 help_text=_(
-                    "In credits; what one person gives or takes in a wallet within a day counts together."
+                    "In credits; what one person gives, takes or waives in a wallet within a day counts"
+                    " together. A code gives no more in all either."
                 ),
             )
         if db_field.name == "refund_amount":
             return PriceFormField(
-                label=db_field.verbose_name, min_value=0, help_text=_("In the currency of the payment.")
+                label=db_field.verbose_name,
+                min_value=0,
+                help_text=_("In whole units of the payment's currency: 200.00 are 200 yen too."),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

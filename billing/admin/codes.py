@@ -13,6 +13,7 @@ from unfold.decorators import display
 from billing.admin.fields import CreditsFormField
 from billing.admin.tables import SearchedAtStore
 from billing.models import Redemption, RedemptionCode
+from billing.services import four_eyes
 from common.admin_tables import BoundedPaginator
 from common.credits import format_credits
 
@@ -27,6 +28,9 @@ class CodeForm(forms.ModelForm):
     class Meta:
         model = RedemptionCode
         fields = ["code", "credits", "uses", "expires_at", "note"]
+
+    # Whether who fills it in may go above the limit for staff.
+    is_unlimited = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +53,15 @@ class CodeForm(forms.ModelForm):
             raise ValidationError(_("Not fewer than 1, nor than have used it already."))
         return uses
 
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        given = self.cleaned_data
+        credits, uses = given.get("credits", self.instance.credits), given.get("uses", self.instance.uses)
+        grows = {"credits", "uses"} & set(self.changed_data)
+        if grows and credits and uses and not self.is_unlimited and four_eyes.is_large_code(credits, uses):
+            raise ValidationError(_("In all it gives more than one person may give: only superusers may."))
+        return cleaned
+
 
 @admin.register(RedemptionCode)
 class RedemptionCodeAdmin(ModelAdmin):
@@ -67,6 +80,12 @@ class RedemptionCodeAdmin(ModelAdmin):
         if db_field.name == "credits":
             return CreditsFormField(label=db_field.verbose_name, min_value=0)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[CodeForm]:
+        form: type[CodeForm] = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (form,), {"is_unlimited": request.user.is_superuser})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj is None:

@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -11,9 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.dataclasses import ActionDialog
 from unfold.decorators import action, display
+from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.dialogs import ReasonForm, ask_reason, finish
+from accounts.errors import ReasonRequired
 from accounts.services import audit
 from billing.admin.tables import SearchedAtStore, done_at, row_id
 from billing.models import StoreEvent
@@ -31,6 +33,17 @@ class SinceForm(ReasonForm):
         help_text=_("When the backup was made. Stores remember thirty days."),
     )
     field_order = ["since", "reason"]
+
+
+class ActionWithReasonForm(ActionForm):
+    reason = forms.CharField(
+        label="",
+        required=False,
+        max_length=1000,
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"placeholder": _("Reason"), "aria-label": _("Reason"), "x-show": "action"}
+        ),
+    )
 
 
 @admin.register(StoreEvent)
@@ -60,6 +73,7 @@ class StoreEventAdmin(SearchedAtStore):
         ("happened_at", "created_at", "applied_at"),
         "payload",
     ]
+    action_form = ActionWithReasonForm
     actions = ["replay_selected"]
     actions_detail = ["replay"]
     actions_list = ["replay_since"]
@@ -110,7 +124,15 @@ class StoreEventAdmin(SearchedAtStore):
     @admin.action(description=_("Replay"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[StoreEvent]) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        replays.promise_replays(ids)
+        try:
+            replays.promise_replays(
+                ids, actor_id=user_id(request), reason=request.POST.get("reason", "")[:1000]
+            )
+        except ReasonRequired as error:
+            # Nothing was done, so nothing is noted.
+            transaction.set_rollback(True)
+            self.message_user(request, str(error.detail), messages.ERROR)
+            return
         said = ngettext("%d event is applied again.", "%d events are applied again.", len(ids)) % len(ids)
         self.message_user(request, said)
 

@@ -93,10 +93,11 @@ class ReconciliationAdmin(ReadOnlyAdmin):
         ),
     )
     def run(self, request: HttpRequest, form: Any) -> HttpResponse:
-        row = reconciliation.reconcile()
-        audit.record_staff_action(actor_id=user_id(request), action="reconcile", target=row)
+        with transaction.atomic():
+            row = reconciliation.begin()
+            audit.record_staff_action(actor_id=user_id(request), action="reconcile", target=row)
         url = reverse("admin:billing_reconciliation_change", args=[row.pk])
-        return finish(request, url, done=_("Compared."))
+        return finish(request, url, done=_("It is being compared. Load this page again for what is found."))
 
     @action(
         description=_("Apply what the store says"),

@@ -18,6 +18,7 @@ from billing.admin.fields import CreditsFormField
 from billing.admin.tables import SearchedByKey, done_at
 from billing.models import MAX_AMOUNT, Bucket, Tier, Wallet
 from billing.services import adjustments, allowance, backoffice, staff_subscriptions
+from billing.services.four_eyes import Outcome
 from common.credits import MICRO, format_credits
 from common.http import user_id
 from common.ids import parse_uuid
@@ -47,9 +48,11 @@ class TierForm(ReasonForm):
         label=_("Until"),
         required=False,
         widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
-        help_text=_("Empty: for life."),
+        help_text=_("Empty: for life. More than a year needs a second person."),
     )
-    field_order = ["tier", "until", "reason"]
+    # Made up when the form is shown, so that sending it twice asks for approval once.
+    token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+    field_order = ["tier", "until", "reason", "token"]
 
 
 class WaiveForm(ReasonForm):
@@ -196,14 +199,15 @@ class WalletAdmin(SearchedByKey):
         data = form.cleaned_data
 
         def work() -> Any:
-            staff_subscriptions.comp_tier(
+            outcome = staff_subscriptions.comp_tier(
                 user_id=_owner_id(object_id),
                 tier=data["tier"].slug,
                 until=data["until"],
                 reason=data["reason"],
                 actor_id=user_id(request),
+                token=str(data["token"]),
             )
-            return _("The tier is changed.")
+            return _waits() if outcome.approval is not None else _("The tier is changed.")
 
         return done_at("billing_wallet", request, object_id, work)
 
@@ -300,9 +304,13 @@ class WalletAdmin(SearchedByKey):
         )
 
 
-def _said(outcome: backoffice.Outcome) -> Any:
+def _waits() -> Any:
+    return _("This is a lot: somebody else has to approve it first.")
+
+
+def _said(outcome: Outcome) -> Any:
     if outcome.approval is not None:
-        return _("This is a lot: somebody else has to approve it first.")
+        return _waits()
     if not outcome.applied or outcome.available is None:
         return _("Done before.")
     return _("The wallet can now spend %(credits)s credits.") % {"credits": format_credits(outcome.available)}

@@ -43,8 +43,10 @@ _NONE = SimpleNamespace(
 class SubscriptionView(APIView):
     @extend_schema(responses=SubscriptionSerializer, operation_id="subscription_retrieve")
     def get(self, request: Request) -> Response:
-        """The subscription that gives you your tier, or one that waits for money."""
-        return _answer(user_id(request), selectors.get_subscription(user_id(request)))
+        """The subscription you bought, also while it waits for money; else the one you were given."""
+        owner = user_id(request)
+        bought = selectors.get_bought_subscription(owner)
+        return _answer(owner, bought or selectors.get_given_subscription(owner))
 
 
 class HistoryView(ListAPIView):
@@ -83,7 +85,7 @@ class PlanListView(ListAPIView):
         owner = user_id(self.request)
         return {
             **context,
-            "current": selectors.get_subscription(owner),
+            "current": selectors.get_bought_subscription(owner),
             "had_one": selectors.had_subscription(owner),
         }
 

@@ -10,13 +10,15 @@ from billing.models.extras import (
 )
 from billing.models.ledger import LedgerAccount, LedgerCheck, LedgerEntry, LedgerTransaction
 from billing.models.sales import Dispute, Order, Payment, Refund
-from billing.models.stores import Store, StoreCustomer, StoreEvent, StorePrice
+from billing.models.stores import STRIPE_LIKE, TEST_STORES, Store, StoreCustomer, StoreEvent, StorePrice
 from billing.models.subscriptions import Subscription, SubscriptionEvent
 from billing.models.usage import UsageExport, UsageMark, UsageSlot
 from billing.models.wallets import Hold, Wallet
 
 __all__ = [
     "MAX_AMOUNT",
+    "STRIPE_LIKE",
+    "TEST_STORES",
     "ActionPrice",
     "Approval",
     "Bucket",

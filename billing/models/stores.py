@@ -11,13 +11,23 @@ from common.models import UUIDModel
 
 
 class Store(models.TextChoices):
-    """Where something was bought. The sandbox is the test shop of an installation without keys."""
+    """Where something was bought. The sandbox is the test shop of an installation without keys.
+
+    Stripe's test mode is a store of its own: it knows nothing of what the live one sold, and costs nothing.
+    """
 
     STRIPE = "stripe", "Stripe"
+    STRIPE_TEST = "stripe_test", _("Stripe, test mode")
     SANDBOX = "sandbox", _("Test shop")
     GOOGLE_PLAY = "google_play", "Google Play"
     APP_STORE = "app_store", "App Store"
     GIVEN = "given", _("Given by us")
+
+
+# Where no money moves.
+TEST_STORES = frozenset({Store.STRIPE_TEST, Store.SANDBOX})
+# Stripe and what speaks like it: bought, changed and paid back on our own pages.
+STRIPE_LIKE = TEST_STORES | {Store.STRIPE}
 
 
 class StoreCustomer(UUIDModel):

@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -129,12 +129,12 @@ def _find(purchase: Purchase) -> _Found:
 def _find_plan(original_id: str) -> _Found:
     asked_at = database.clock()
     plan, payments = adapter.fetch_subscription(original_id)
-    row_id = _row_id(plan)
+    row_id = _row_id(plan, payments)
     own = [replace(payment, subscription_id=row_id) for payment in payments]
     return _Found(asked_at, own, replace(plan, external_id=row_id))
 
 
-def _row_id(plan: SubscriptionFacts) -> str:
+def _row_id(plan: SubscriptionFacts, payments: list[PaymentFacts]) -> str:
     """Who subscribes again years later has the same id at Apple, but what ended stays ended with us."""
     last = _rows(plan.external_id).order_by("-id").first()
     if last is None:
@@ -143,7 +143,17 @@ def _row_id(plan: SubscriptionFacts) -> str:
     began = plan.period_start
     if is_over and began is not None and (last.period_start is None or began > last.period_start):
         return f"{plan.external_id}:{began.timestamp():.0f}"
+    if is_over and _is_paid_again(plan, payments):
+        return f"{plan.external_id}:again:{_rows(plan.external_id).count()}"
     return last.external_id
+
+
+def _is_paid_again(plan: SubscriptionFacts, payments: list[PaymentFacts]) -> bool:
+    """Whether Apple took a refund back that ended it: in our books all of its present period came back."""
+    present = [each for each in payments if each.period_start == plan.period_start]
+    unrefunded = [each.external_id for each in present if not each.refunds]
+    booked = Payment.objects.filter(store=Store.APP_STORE, external_id__in=unrefunded)
+    return plan.standing == Standing.ACTIVE and booked.filter(amount__gt=0, returned=F("amount")).exists()
 
 
 def _told(found: _Found, owner: UUID) -> inbox.Told:

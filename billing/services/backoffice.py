@@ -2,13 +2,12 @@
 staff actions; what is above a limit waits for a second person.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Sum
-from django.db.models.functions import Abs
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -17,38 +16,20 @@ from accounts.services import audit
 from billing import database
 from billing.errors import UnknownWallet
 from billing.events import publish_wallet_changed
-from billing.models import Approval, Bucket, LedgerTransaction, MoneyLimit, Payment, Store, Wallet
-from billing.services import adjustments, inbox, replays
+from billing.models import STRIPE_LIKE, Approval, Bucket, Payment, Refund, Store, Wallet
+from billing.services import adjustments, four_eyes, inbox, promises, replays
+from billing.services.four_eyes import Outcome, Wish
 from billing.stores import google_play
 from billing.stores.base import StoreError
 from billing.stores.stripe import outgoing
 from billing.stores.stripe.connection import connect
 from common import jobs
 from common.errors import Conflict, DomainError, Invalid, NotFound, PermissionDenied, Unavailable
+from common.models import OutboxMessage
 
-# Parts of one large thing count together.
-_SUMMED_OVER = timedelta(days=1)
 Action = Approval.Action
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a wish: `approval` waits for a second person, else it is done."""
-
-    approval: Approval | None = None
-    # False where the same form had been sent before.
-    applied: bool = True
-    # What the wallet can spend now, in microcredits, where that is known.
-    available: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """Who wants what and why; `key` makes it happen once."""
-
-    key: str
-    reason: str
-    actor_id: UUID
+_SEND = "billing.send_refund"
+_KEY_LASTS = timedelta(hours=20)
 
 
 def refund_payment(
@@ -56,15 +37,17 @@ def refund_payment(
 ) -> Outcome:
     """Send `amount` (smallest units; None: all that is left) of a payment back, once for the form's `token`.
 
-    What the store answers is in the books at once. When it does not answer the refund is sent again by
-    itself, with the same key. Raises NotFound, Invalid, Conflict (nothing is left, or the store refused),
-    Unavailable, and accounts' ReasonRequired.
+    It is promised together with the wish and sent at once: what the store answers is in the books then. When
+    it does not answer, or we die before, the refund is sent again by itself and by the same form, with the
+    same key. Raises NotFound, Invalid, Conflict (nothing is left, or the store refused), PermissionDenied
+    for one's own payment, Unavailable, and accounts' ReasonRequired.
     """
-    wish = _Wish(f"refund:{payment_id}:{token}", audit.required_reason(reason), actor_id)
+    wish = Wish(f"refund:{payment_id}:{token}", audit.required_reason(reason), actor_id)
     outcome = database.atomically(lambda: _wish_refund(payment_id, amount, wish))
-    if outcome.approval is None and outcome.applied:
-        _send_or_promise(payment_id, amount, wish)
-    return outcome
+    if outcome.approval is not None:
+        return outcome
+    is_sent = _send_now(payment_id, wish.key)
+    return replace(outcome, applied=outcome.applied or is_sent)
 
 
 def adjust_credits(
@@ -79,47 +62,69 @@ def adjust_credits(
 ) -> Outcome:
     """As `adjustments.adjust_credits`; above the limit it waits for a second person.
 
-    What the same person gave to or took from the wallet within a day counts together.
+    What the same person gave to, took from or waived in the wallet within a day counts together. Raises
+    PermissionDenied for one's own wallet.
     """
-    wish = _Wish(f"adjustment:{token}", audit.required_reason(reason), actor_id)
-    arguments = {"amount": amount, "bucket": str(bucket), "token": token}
-    if _needs_second_person(wish, user_id, amount, now or timezone.now()):
-        return database.atomically(lambda: _ask(Action.ADJUST, user_id, arguments, wish))
-    posting = adjustments.adjust_credits(
-        user_id=user_id, amount=amount, reason=reason, actor_id=actor_id, token=token, bucket=bucket, now=now
-    )
-    return Outcome(applied=posting.applied, available=posting.available)
+    wish = Wish(f"adjustment:{token}", audit.required_reason(reason), actor_id)
+    moment = now or timezone.now()
+    four_eyes.check_not_for_oneself(actor_id, user_id)
+
+    def work() -> Outcome:
+        if four_eyes.needs_approval(wish, user_id, amount, moment):
+            arguments = {"amount": amount, "bucket": str(bucket), "token": token}
+            return four_eyes.ask(Action.ADJUST, user_id, arguments, wish)
+        posting = adjustments.adjust_credits(
+            user_id=user_id,
+            amount=amount,
+            reason=reason,
+            actor_id=actor_id,
+            token=token,
+            bucket=bucket,
+            now=now,
+        )
+        return Outcome(applied=posting.applied, available=posting.available)
+
+    return database.atomically(work)
 
 
 def waive_debt(*, user_id: UUID, reason: str, actor_id: UUID, token: str) -> Outcome:
     """Waive all that a user owes, once for the form's `token`; a large debt waits for a second person.
 
-    Raises Conflict where nothing is owed, UnknownWallet, and accounts' ReasonRequired.
+    It counts together with adjustments. Raises Conflict where nothing is owed, UnknownWallet,
+    PermissionDenied for one's own debt, and accounts' ReasonRequired.
     """
-    wish = _Wish(f"waive:{token}", audit.required_reason(reason), actor_id)
-    wallet = Wallet.objects.filter(user_id=user_id).first()
-    if wallet is None:
-        raise UnknownWallet
-    if wallet.debt > _limits().adjustment_credits:
-        arguments = {"waive": wallet.debt, "token": token}
-        return database.atomically(lambda: _ask(Action.ADJUST, user_id, arguments, wish))
-    return database.atomically(lambda: _waive(user_id, wallet.debt, wish))
+    wish = Wish(f"waive:{token}", audit.required_reason(reason), actor_id)
+    four_eyes.check_not_for_oneself(actor_id, user_id)
+
+    def work() -> Outcome:
+        wallet = Wallet.objects.filter(user_id=user_id).first()
+        if wallet is None:
+            raise UnknownWallet
+        if wallet.debt and four_eyes.needs_approval(wish, user_id, wallet.debt, timezone.now()):
+            arguments = {"waive": wallet.debt, "token": token}
+            return four_eyes.ask(Action.ADJUST, user_id, arguments, wish)
+        return _waive(user_id, wallet.debt, wish)
+
+    return database.atomically(work)
 
 
 def decide_approval(*, approval_id: UUID, approve: bool, reason: str, actor_id: UUID) -> Approval:
     """Say yes or no to what somebody else asked for; a yes happens once.
 
     An adjustment is made in the same transaction, a refund is sent after it and again until the store has
-    answered. Raises NotFound, Conflict (decided before), PermissionDenied for one's own, what the adjustment
-    raises, and accounts' ReasonRequired.
+    answered. Raises NotFound, Conflict (decided before), PermissionDenied for one's own wish and for what is
+    for oneself, what the adjustment raises, and accounts' ReasonRequired.
     """
     reason = audit.required_reason(reason)
-    return database.atomically(lambda: _decide(approval_id, approve, _Wish("", reason, actor_id)))
+    return database.atomically(lambda: _decide(approval_id, approve, Wish("", reason, actor_id)))
 
 
 def send_refund(*, payment_id: UUID, amount: int | None, key: str, reason: str) -> None:
     """Carry out a refund that was promised. Raises StoreError or ShopClosed where it must be tried again."""
     payment = Payment.objects.get(id=payment_id)
+    if _arrived_before(payment, key):
+        _note_outcome(key, str(_("sent")))
+        return
     try:
         sent = _send(payment, amount, key, reason)
     except StoreError as error:
@@ -131,16 +136,21 @@ def send_refund(*, payment_id: UUID, amount: int | None, key: str, reason: str) 
         _note_outcome(key, _("sent: %s") % sent)
 
 
-def _wish_refund(payment_id: UUID, amount: int | None, wish: _Wish) -> Outcome:
+def _wish_refund(payment_id: UUID, amount: int | None, wish: Wish) -> Outcome:
     payment = Payment.objects.select_for_update().filter(id=payment_id).first()
     if payment is None:
         raise NotFound(_("There is no such payment."))
-    if _was_noted(payment, wish.key):
+    four_eyes.check_not_for_oneself(wish.actor_id, payment.user_id)
+    if any(row.details["key"] == wish.key for row in _noted(payment, "refund_payment")):
         return Outcome(applied=False)
-    left = payment.amount - payment.returned
+    under_way = sum(row.details["amount"] for row in _unbooked(payment))
+    left = payment.amount - payment.returned - under_way
     _check_refund(payment, amount, left)
     wanted = left if amount is None else amount
-    if payment.returned + wanted > _limits().refund_amount:
+    if under_way and amount is None and payment.store != Store.GOOGLE_PLAY:
+        # To the store "all" would be what is under way too, if it has not heard of that yet.
+        amount = wanted
+    if four_eyes.is_large_refund(payment.returned + under_way + wanted, payment.currency):
         arguments = {
             "payment_id": str(payment.id),
             "payment": payment.number,
@@ -148,41 +158,85 @@ def _wish_refund(payment_id: UUID, amount: int | None, wish: _Wish) -> Outcome:
             "total": wanted,
             "currency": payment.currency,
         }
-        return _ask(Action.REFUND, payment.user_id, arguments, wish)
+        return four_eyes.ask(Action.REFUND, payment.user_id, arguments, wish)
     _note_refund(payment, wanted, wish)
+    jobs.promise(_SEND, key=wish.key, **_sending(payment, amount, wish))
     return Outcome()
 
 
 def _check_refund(payment: Payment, amount: int | None, left: int) -> None:
     if left <= 0:
-        raise Conflict(_("Everything of this payment went back already."))
+        raise Conflict(_("Everything of this payment went back already, or is on its way."))
     if amount is not None and not 0 < amount <= left:
         raise Invalid.field("amount", "invalid", _("Give an amount above 0, at most what is left."))
     if payment.store == Store.GOOGLE_PLAY and amount not in (None, left):
         raise Invalid.field("amount", "invalid", _("Google Play gives whole payments back only."))
 
 
-def _send_or_promise(payment_id: UUID, amount: int | None, wish: _Wish) -> None:
-    payment = Payment.objects.get(id=payment_id)
-    try:
-        _send(payment, amount, wish.key, wish.reason)
-    except StoreError as error:
-        if not error.is_passing:
-            _note_refusal(payment, wish.key, str(error))
-            raise Conflict(_("The store refused: %s") % error) from error
-        database.atomically(lambda: _promise_refund(payment_id, amount, wish))
-        raise Unavailable(_("The store does not answer. The refund is sent again by itself.")) from error
+def _unbooked(payment: Payment) -> list[StaffAction]:
+    """What staff sent back that the store did not refuse and the books do not have yet.
+
+    What is older than any promise is tried no more.
+    """
+    refused = {row.details["key"] for row in _noted(payment, "refund_refused")}
+    booked = list(payment.refunds.filter(kind=Refund.Kind.REFUND).order_by("created_at", "id"))
+    unbooked = []
+    since = timezone.now() - promises.KEPT_FOR - timedelta(days=1)
+    for row in _noted(payment, "refund_payment").filter(created_at__gte=since):
+        if row.details["key"] in refused:
+            continue
+        amount = row.details["amount"]
+        # The store does not say which wish a refund comes from; the amount does.
+        found = next((it for it in booked if it.amount == amount and it.created_at >= row.created_at), None)
+        if found is None:
+            unbooked.append(row)
+        else:
+            booked.remove(found)
+    return unbooked
 
 
-def _promise_refund(payment_id: UUID, amount: int | None, wish: _Wish) -> None:
-    jobs.enqueue(
-        "billing.send_refund",
-        key=wish.key,
-        payment_id=str(payment_id),
-        amount=amount,
-        refund_key=wish.key,
-        reason=wish.reason,
-    )
+def _arrived_before(payment: Payment, key: str) -> bool:
+    """Whether a refund whose answer was lost long ago is in the books once the store was asked.
+
+    Stripe forgets keys after a day; after that the same key would send the money again. Raises as
+    `replays.sync_payment`: not to know is no reason to send.
+    """
+    noted = _noted(payment, "refund_payment").filter(details__key=key).first()
+    if noted is None or noted.created_at > timezone.now() - _KEY_LASTS:
+        return False
+    if payment.store not in STRIPE_LIKE or connect().store != payment.store:
+        return False
+    replays.sync_payment(store=Store(payment.store), external_id=payment.external_id)
+    payment.refresh_from_db()
+    return noted not in _unbooked(payment)
+
+
+def _sending(payment: Payment, amount: int | None, wish: Wish) -> dict[str, Any]:
+    return {
+        "payment_id": str(payment.id),
+        "amount": amount,
+        "refund_key": wish.key,
+        "reason": wish.reason,
+    }
+
+
+def _send_now(payment_id: UUID, key: str) -> bool:
+    """Keep the promise now; False where that was done before, or somebody else is at it.
+
+    Raises Unavailable while the store has not answered, Conflict where it refused.
+    """
+    promised = OutboxMessage.objects.filter(task=_SEND, key=key).first()
+    is_sent = False
+    if promised is not None:
+        jobs.retry_failed_message(promised.id)
+        is_sent = jobs.run_message(promised.id)
+        promised.refresh_from_db()
+        if promised.state != OutboxMessage.State.DONE:
+            raise Unavailable(_("The store does not answer. The refund is sent again by itself."))
+    for row in _noted(Payment.objects.get(id=payment_id), "refund_refused"):
+        if row.details["key"] == key:
+            raise Conflict(_("The store refused: %s") % row.details["why"])
+    return is_sent
 
 
 def _send(payment: Payment, amount: int | None, key: str, reason: str) -> str:
@@ -215,43 +269,7 @@ def _tell_of_void(payment: Payment, key: str) -> None:
     )
 
 
-def _needs_second_person(wish: _Wish, user_id: UUID, amount: int, now: datetime) -> bool:
-    adjusted = LedgerTransaction.objects.filter(
-        wallet_id=user_id,
-        actor_id=wish.actor_id,
-        kind=LedgerTransaction.Kind.ADJUSTMENT,
-        created_at__gte=now - _SUMMED_OVER,
-    )
-    before = adjusted.aggregate(total=Sum(Abs("amount")))["total"] or 0
-    # Looked for after the sum: a form sent twice must not count itself.
-    if LedgerTransaction.objects.filter(key=wish.key).exists():
-        return False
-    return bool(before + abs(amount) > _limits().adjustment_credits)
-
-
-def _ask(action: Action, user_id: UUID, arguments: dict[str, Any], wish: _Wish) -> Outcome:
-    approval, is_new = Approval.objects.get_or_create(
-        key=wish.key,
-        defaults={
-            "action": action,
-            "user_id": user_id,
-            "arguments": arguments,
-            "reason": wish.reason,
-            "asked_by_id": wish.actor_id,
-        },
-    )
-    if is_new:
-        audit.record_staff_action(
-            actor_id=wish.actor_id,
-            action="ask_approval",
-            target=approval,
-            reason=wish.reason,
-            details={"what": str(action), "user": str(user_id), **arguments},
-        )
-    return Outcome(approval=approval, applied=is_new)
-
-
-def _decide(approval_id: UUID, approve: bool, wish: _Wish) -> Approval:
+def _decide(approval_id: UUID, approve: bool, wish: Wish) -> Approval:
     approval = Approval.objects.select_for_update().filter(id=approval_id).first()
     if approval is None:
         raise NotFound(_("There is no such approval."))
@@ -259,6 +277,7 @@ def _decide(approval_id: UUID, approve: bool, wish: _Wish) -> Approval:
         raise Conflict(_("This was decided before."))
     if approval.asked_by_id == wish.actor_id:
         raise PermissionDenied(_("You asked for this yourself; somebody else has to decide."))
+    four_eyes.check_not_for_oneself(wish.actor_id, approval.user_id)
     approval.state = Approval.State.APPROVED if approve else Approval.State.DECLINED
     approval.decided_by_id, approval.decided_at = wish.actor_id, timezone.now()
     approval.save(update_fields=["state", "decided_by", "decided_at"])
@@ -276,13 +295,15 @@ def _decide(approval_id: UUID, approve: bool, wish: _Wish) -> Approval:
 
 def _carry_out(approval: Approval) -> None:
     given = approval.arguments
-    wish = _Wish(approval.key, approval.reason, approval.asked_by_id)
+    wish = Wish(approval.key, approval.reason, approval.asked_by_id)
     if approval.action == Action.REFUND:
         payment = Payment.objects.get(id=given["payment_id"])
         _note_refund(payment, given["total"], wish)
-        _promise_refund(payment.id, given["amount"], wish)
+        jobs.enqueue(_SEND, key=wish.key, **_sending(payment, given["amount"], wish))
     elif "waive" in given:
         _waive(approval.user_id, given["waive"], wish)
+    elif "tier" in given:
+        _give_tier(approval.user_id, given, wish)
     else:
         adjustments.adjust_credits(
             user_id=approval.user_id,
@@ -294,7 +315,7 @@ def _carry_out(approval: Approval) -> None:
         )
 
 
-def _waive(user_id: UUID, amount: int, wish: _Wish) -> Outcome:
+def _waive(user_id: UUID, amount: int, wish: Wish) -> Outcome:
     outcome, waived, available = database.call(
         "billing_waive_debt", user_id, amount, wish.key, wish.actor_id, wish.reason[:500]
     )
@@ -314,14 +335,24 @@ def _waive(user_id: UUID, amount: int, wish: _Wish) -> Outcome:
     return Outcome(applied=outcome == "posted", available=available)
 
 
-def _was_noted(payment: Payment, key: str) -> bool:
-    noted = StaffAction.objects.filter(
-        target_type=payment._meta.label_lower, target_id=str(payment.id), action="refund_payment"
+def _give_tier(user_id: UUID, given: dict[str, Any], wish: Wish) -> None:
+    until = datetime.fromisoformat(given["until"]) if given["until"] else None
+    if until is not None and until <= timezone.now():
+        raise Conflict(_("The time it was asked for is over."))
+    adjustments.set_tier(
+        user_id=user_id, tier=given["tier"], until=until, reason=wish.reason, actor_id=wish.actor_id
     )
-    return noted.filter(details__key=key).exists()
 
 
-def _note_refund(payment: Payment, amount: int, wish: _Wish) -> None:
+def _noted(payment: Payment, action: str) -> QuerySet[StaffAction]:
+    """What the log of staff says of a payment, in order."""
+    noted = StaffAction.objects.filter(
+        target_type=payment._meta.label_lower, target_id=str(payment.id), action=action
+    )
+    return noted.order_by("created_at", "id")
+
+
+def _note_refund(payment: Payment, amount: int, wish: Wish) -> None:
     audit.record_staff_action(
         actor_id=wish.actor_id,
         action="refund_payment",
@@ -347,7 +378,3 @@ def _note_outcome(key: str, outcome: str) -> None:
             approval.save(update_fields=["arguments"])
 
     database.atomically(work)
-
-
-def _limits() -> MoneyLimit:
-    return MoneyLimit.objects.get_or_create(id=1)[0]

@@ -1,5 +1,6 @@
 """Buying: from a wish to an order, to the store's page, and back."""
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from billing.stores.stripe.connection import Connection, connect
 from common.errors import Conflict, Invalid, NotFound, Unavailable
 
 _MAX_URL = 1000
+# How long somebody whose subscription ended unpaid cannot buy a plan for a day.
+_UNPAID_IS_REMEMBERED = timedelta(days=30)
 
 
 def begin_checkout(
@@ -56,10 +59,12 @@ def begin_checkout(
 def begin_payment(*, user_id: UUID, pack: str) -> tuple[outgoing.PaymentSheet, str]:
     """A payment sheet for a pack on a phone; answers what the sheet needs and the customer's id.
 
-    Raises as begin_checkout.
+    Raises as begin_checkout, and Conflict where tax is to be added: the store only adds it on its own page.
     """
     connection = connect()
     _check_may_buy(user_id)
+    if settings.STRIPE_TAX_ENABLED:
+        raise Conflict(_("Buy this in the browser, where the tax for your country can be added."))
     order = _new_order(connection, user_id, pack, "")
     try:
         customer_id = ensure_customer(connection, user_id)
@@ -150,14 +155,15 @@ def expire_open_orders(*, before: object) -> int:
 def is_in_the_way(current: Subscription, store: Store, plan: Plan) -> bool:
     """Whether buying `plan` at `store` would leave somebody with two that are paid.
 
-    A plan for life may be bought while a smaller or equal one runs, which then ends with its period.
+    A plan for life may be bought while a smaller or equal one runs, which then ends with its period; and
+    beside one for life any plan of a higher tier.
     """
     is_held_here = current.state == Subscription.State.ON_HOLD and current.store == store
     if current.store == Store.GIVEN or not (current.is_entitled or is_held_here):
         return False
-    is_for_life = plan.period == Plan.Period.LIFETIME
-    is_better = current.period_end is not None or plan.tier.position > current.tier.position
-    return not (is_for_life and is_better)
+    if current.is_entitled and current.period_end is None:
+        return plan.tier.position <= current.tier.position
+    return plan.period != Plan.Period.LIFETIME
 
 
 def checked_return_url(field: str, url: str, default: str) -> str:
@@ -207,9 +213,10 @@ def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
     plan = Plan.objects.select_related("tier").filter(slug=slug, is_active=True).first()
     if plan is None:
         raise Invalid.field("plan", "does_not_exist", _("This plan is not on sale."))
-    current = selectors.get_subscription(user_id)
-    if current is not None and is_in_the_way(current, connection.store, plan):
+    bought = selectors.list_bought_subscriptions(user_id)
+    if any(is_in_the_way(row, connection.store, plan) for row in bought):
         raise Conflict(_("You have a plan already. Change it instead."))
+    _check_last_one_was_paid(user_id, plan)
     _close_open_plan_order(connection, user_id)
     order = Order(
         user_id=user_id,
@@ -225,6 +232,13 @@ def _plan_order(connection: Connection, user_id: UUID, slug: str) -> Order:
     if not Order.objects.filter(id=order.id).exists():
         raise _overtaken()
     return order
+
+
+def _check_last_one_was_paid(user_id: UUID, plan: Plan) -> None:
+    """The grace time of a plan for a day is as long as what was paid; it shall not be had again and again."""
+    since = timezone.now() - _UNPAID_IS_REMEMBERED
+    if plan.period == Plan.Period.DAY and selectors.had_unpaid_end_since(user_id, since):
+        raise Conflict(_("Your last plan ended unpaid. For now, choose one for a month or longer."))
 
 
 def _close_open_plan_order(connection: Connection, user_id: UUID) -> None:

@@ -18,12 +18,19 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from billing import database
 from billing.errors import NotOurs, Quarantined
-from billing.models import Pack, Payment, Plan, Store, StoreEvent, Subscription
+from billing.models import Pack, Payment, Plan, Refund, Store, StoreEvent, Subscription
 from billing.services import inbox, renewals
 from billing.services.payments import lifetime_id
 from billing.services.purchases import OfSomebodyElse, Verified
 from billing.stores import google_play
-from billing.stores.base import PaymentFacts, PaymentStanding, Standing, StoreError, UnknownObject
+from billing.stores.base import (
+    PaymentFacts,
+    PaymentStanding,
+    RefundFacts,
+    Standing,
+    StoreError,
+    UnknownObject,
+)
 from billing.stores.google_play import PlayProduct, PlaySubscription
 from billing.stores.google_play_push import Notification
 from common import jobs
@@ -39,6 +46,8 @@ _ACKNOWLEDGED_WITHIN = timedelta(days=3)
 # How many renewals nobody told us of are looked for at once.
 _MOST_MISSED = 60
 _LONGEST_CHAIN = 5
+# A voided purchase that Google was asked for, not told of by a push.
+_LISTED = "voided.list"
 _GIVEN = (Standing.ACTIVE, Standing.TRIALING)
 
 
@@ -152,11 +161,17 @@ def _ask(event: StoreEvent) -> inbox.Told:
     payload = event.payload
     kind = event.kind.partition(".")[0]
     if kind == "voided":
-        found = _find_voided(payload["order_id"], is_whole=payload["is_whole"])
+        is_whole = payload["is_whole"] and _is_voided(event)
+        found = _find_voided(payload["order_id"], is_whole=is_whole)
     else:
         is_plan = kind == "subscription"
         found = _find(is_plan, payload["product_id"], payload["purchase_token"])
     return _told(found, _owner(found))
+
+
+def _is_voided(event: StoreEvent) -> bool:
+    """What Google's list had is so; what was pushed must be on it, unless the order itself says it."""
+    return event.kind == _LISTED or google_play.is_voided(order_id=event.payload["order_id"])
 
 
 def _ask_about_subscription(external_id: str) -> inbox.Told:
@@ -228,9 +243,23 @@ def _told(found: _Found, owner: UUID) -> inbox.Told:
         Store.GOOGLE_PLAY,
         found.asked_at,
         subscriptions=[replace(each.plan, user_id=owner) for each in chain if each.plan is not None],
-        payments=[replace(payment, user_id=owner) for each in chain for payment in each.payments],
+        payments=[
+            replace(_with_known_void(payment), user_id=owner) for each in chain for payment in each.payments
+        ],
         afterwards=_to_acknowledge(found),
     )
+
+
+def _with_known_void(payment: PaymentFacts) -> PaymentFacts:
+    """What was voided stays so, but an order need not say it, and the list forgets it after thirty days."""
+    told = {refund.external_id for refund in payment.refunds}
+    known = Refund.objects.filter(
+        payment__store=Store.GOOGLE_PLAY,
+        payment__external_id=payment.external_id,
+        external_id=google_play.whole_refund_id(payment.external_id),
+    ).exclude(external_id__in=told)
+    kept = tuple(RefundFacts(each.external_id, each.amount, each.refunded_at) for each in known)
+    return replace(payment, refunds=(*payment.refunds, *kept)) if kept else payment
 
 
 def _predecessors(found: _Found, owner: UUID) -> list[_Found]:
@@ -336,7 +365,7 @@ def _keep_voided(voided: google_play.Voided) -> bool:
     return inbox.keep_event(
         store=Store.GOOGLE_PLAY,
         external_id=external_id,
-        kind="voided.list",
+        kind=_LISTED,
         object_id=voided.order_id[:500],
         happened_at=voided.voided_at,
         payload={"order_id": voided.order_id, "is_whole": voided.quantity is None},

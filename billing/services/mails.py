@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID
 
 from django.conf import settings
@@ -14,11 +15,23 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from billing import receipts
-from billing.models import Dispute, Payment, Reconciliation, Refund, Store, StoreEvent, Subscription, Wallet
+from billing.models import (
+    TEST_STORES,
+    Dispute,
+    Payment,
+    Reconciliation,
+    Refund,
+    Store,
+    StoreEvent,
+    Subscription,
+    Wallet,
+)
 from billing.money import format_money
 from billing.receipts import Line
+from billing.stores import modes
 from common import jobs
 from common.credits import format_credits
+from common.models import OutboxMessage
 from notifications.services.email import send_email
 
 State = Subscription.State
@@ -58,12 +71,15 @@ def mail_refund(*, payment_id: UUID, external_id: str) -> None:
 def tell_subscription_changed(*, subscription_id: UUID, from_state: str, to_state: str) -> None:
     """Tell somebody that their subscription came into `to_state`, once for each such change.
 
-    Silent about tiers that were given, about what a receipt says already, and about what is no longer so.
+    Silent about tiers that were given, test shops that are closed, what a receipt says already, and what is
+    no longer so.
     """
     row = Subscription.objects.select_related("plan", "tier").get(id=subscription_id)
     write = _writer(row, from_state, to_state)
     change = row.events.filter(from_state=from_state, to_state=to_state).order_by("-number").first()
-    if write is None or change is None or row.store == Store.GIVEN or row.state != to_state:
+    if write is None or change is None or row.state != to_state:
+        return
+    if row.store == Store.GIVEN or row.store in modes.closed_test_stores():
         return
     _send_once(f"subscription:{change.id}", row.user_id, lambda: write(row))
 
@@ -122,6 +138,22 @@ def tell_staff_of_reconciliation(*, reconciliation_id: UUID) -> None:
         "url": _admin_url("reconciliation", run.id),
     }
     _mail_staff("run_reconciliation", f"reconciliation:{reconciliation_id}", subject, body)
+
+
+def tell_staff_of_promises(given_up: list[OutboxMessage], *, day: date) -> None:
+    """Tell who may refund, once a day, what stores were asked for in vain; it is asked for again."""
+    lines = "\n".join(f"{message.task}: {message.last_error[:200]}" for message in given_up[:20])
+    body = _(
+        "Stores were asked for these in vain and are asked again every hour, for thirty days: %(count)d\n\n"
+        "%(lines)s\n\nAll of them: %(url)s"
+    )
+    words = {
+        "count": len(given_up),
+        "lines": lines,
+        "url": f"{settings.PUBLIC_URL}/admin/common/outboxmessage/?state__exact=failed",
+    }
+    subject = _("A store does not do what was promised")
+    _mail_staff("refund_payment", f"promises:{day}", subject, body % words)
 
 
 # --- To people ------------------------------------------------------------------------------------
@@ -184,7 +216,7 @@ def _refund(refund: Refund) -> Mail:
 
 def _what_a_refund_took(refund: Refund, words: dict[str, str]) -> list[str]:
     said = []
-    if refund.payment.store == Store.SANDBOX:
+    if refund.payment.store in TEST_STORES:
         said.append(_("It was bought in the test shop, so no money moved."))
     if refund.credits:
         said.append(_("%(credits)s credits that came with it were taken back.") % words)

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from billing import database, selectors
-from billing.errors import NotOurs, Quarantined
-from billing.models import Plan, Store, StoreCustomer, Subscription
+from billing.errors import NotOurs, PaymentRefused, Quarantined
+from billing.models import STRIPE_LIKE, Plan, Store, StoreCustomer, Subscription, SubscriptionEvent
 from billing.services import inbox
 from billing.services.at_store import at_store
 from billing.services.checkout import checked_return_url, is_in_the_way, price_of_plan
@@ -40,7 +40,10 @@ class Way(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changing to `plan` would do: `is_immediate` with `due` to pay now (smallest units), or later."""
+    """What changing to `plan` would do: `is_immediate` with `due` to pay now (smallest units), or later.
+
+    `ends_trial` is whether time that is free, of a trial or given by staff, is lost by it.
+    """
 
     plan: Plan
     is_immediate: bool
@@ -48,6 +51,7 @@ class Change:
     credit: int
     currency: str
     prorated_at: int
+    ends_trial: bool = False
 
 
 def cancel(*, user_id: UUID, at_period_end: bool = True) -> Subscription:
@@ -72,6 +76,22 @@ def resume(*, user_id: UUID) -> Subscription:
         lambda: outgoing.set_cancellation(connection, subscription_id=row.external_id, at_period_end=False)
     )
     return _sync(connection, row)
+
+
+def end_at_store(*, subscription_id: UUID) -> None:
+    """Tell the store that a subscription we ended is over, so that it charges nothing more.
+
+    Harmless when repeated. Raises Unavailable.
+    """
+    row = Subscription.objects.get(id=subscription_id)
+    connection = connect()
+    if row.store != connection.store or row.external_id.startswith("lifetime:"):
+        return
+    try:
+        outgoing.cancel_now(connection, subscription_id=row.external_id)
+    except StoreError as error:
+        if error.is_passing:
+            raise Unavailable(_("The store does not answer. Please try again."), retry_after=5) from error
 
 
 def end_beside_lifetime(*, user_id: UUID) -> None:
@@ -103,35 +123,37 @@ def preview_change(*, user_id: UUID, plan: str) -> Change:
     target = _target(row, plan)
     if not is_upgrade(row, target):
         return Change(target, is_immediate=False, due=0, credit=0, currency=target.currency, prorated_at=0)
+    _check_is_paid(row)
     price_id = price_of_plan(connection, target)
     preview = at_store(
         lambda: outgoing.preview_change(connection, subscription_id=row.external_id, price_id=price_id)
     )
-    return Change(target, True, preview.due, preview.credit, preview.currency, preview.prorated_at)
+    return Change(
+        target,
+        is_immediate=True,
+        due=preview.due,
+        credit=preview.credit,
+        currency=preview.currency,
+        prorated_at=preview.prorated_at,
+        ends_trial=row.standing == Standing.TRIALING,
+    )
 
 
 def change(*, user_id: UUID, plan: str, prorated_at: int = 0) -> Subscription:
     """Change to another plan: a better one at once, for the difference; a smaller one after the period.
 
-    `prorated_at` (Unix seconds, of the preview) makes the charge the one that was shown. Raises NotFound
-    without a subscription, Invalid for an unknown plan, Conflict for the same plan or another store's
-    subscription, PaymentRefused (the plan stays as it was), Unavailable.
+    A trial ends with a change to a better one, which is charged whole. `prorated_at` (Unix seconds, of the
+    preview) makes the charge the one that was shown. Raises NotFound without a subscription, Invalid for an
+    unknown plan, Conflict for the same plan, another store's subscription, or one that is not paid,
+    PaymentRefused (the plan stays as it was), Unavailable.
     """
     connection, row = _own(user_id)
     target = _target(row, plan)
-    _check_shown_lately(prorated_at)
+    _check_shown_lately(row, prorated_at)
     price_id = price_of_plan(connection, target)
     if is_upgrade(row, target):
-        key = f"change:{row.id}:{row.events.count()}:{target.slug}:{target.price}:{prorated_at}"
-        at_store(
-            lambda: outgoing.change_now(
-                connection,
-                subscription_id=row.external_id,
-                price_id=price_id,
-                key=key,
-                prorated_at=prorated_at,
-            )
-        )
+        _check_is_paid(row)
+        _change_now(connection, row, target, price_id, prorated_at)
     else:
         at_store(
             lambda: outgoing.change_at_period_end(
@@ -147,11 +169,13 @@ def way_to(current: Subscription | None, plan: Plan) -> Way | None:
         return Way.BUY
     if plan.period == Plan.Period.LIFETIME:
         return None
-    is_ours = current.store in (Store.STRIPE, Store.SANDBOX) and current.period_end is not None
+    is_ours = current.store in STRIPE_LIKE and current.period_end is not None
     has_it = current.plan_id == plan.slug and current.next_plan_id is None
     if not is_ours or has_it or current.plan is None:
         return None
-    return Way.NOW if is_upgrade(current, plan) else Way.AT_PERIOD_END
+    if not is_upgrade(current, plan):
+        return Way.AT_PERIOD_END
+    return Way.NOW if _is_paid(current) else None
 
 
 def is_upgrade(row: Subscription, target: Plan) -> bool:
@@ -185,8 +209,8 @@ def list_invoices(*, user_id: UUID) -> list[outgoing.Invoice]:
 
 
 def _own(user_id: UUID) -> tuple[Connection, Subscription]:
-    row = selectors.get_subscription(user_id)
-    if row is None or row.store == Store.GIVEN:
+    row = selectors.get_bought_subscription(user_id)
+    if row is None:
         raise NotFound(_("You have no plan."))
     if row.store in (Store.GOOGLE_PLAY, Store.APP_STORE):
         raise Conflict(_("You subscribed in the app; change it in the store of your phone."))
@@ -207,8 +231,59 @@ def _target(row: Subscription, slug: str) -> Plan:
     return target
 
 
-def _check_shown_lately(prorated_at: int) -> None:
-    if prorated_at and abs(timezone.now().timestamp() - prorated_at) > _SHOWN_FOR.total_seconds():
+def _change_now(
+    connection: Connection, row: Subscription, target: Plan, price_id: str, prorated_at: int
+) -> None:
+    # The number grows with every change and every refusal: the store answers a key as it did before, so a
+    # card that was declined would stay declined, while two clicks at once shall have one effect.
+    number = row.events.count()
+    key = f"change:{row.id}:{number}:{target.slug}:{target.price}:{prorated_at}"
+    try:
+        at_store(
+            lambda: outgoing.change_now(
+                connection,
+                subscription_id=row.external_id,
+                price_id=price_id,
+                key=key,
+                prorated_at=prorated_at,
+            )
+        )
+    except PaymentRefused:
+        database.atomically(lambda: _note_refusal(row.id, number, target))
+        raise
+
+
+def _note_refusal(subscription_id: UUID, number: int, target: Plan) -> None:
+    """A line in the history, once for all who were refused with the same key."""
+    row = Subscription.objects.select_for_update(of=("self",)).get(id=subscription_id)
+    if row.events.count() != number:
+        return
+    SubscriptionEvent.objects.create(
+        subscription=row,
+        number=number + 1,
+        cause=SubscriptionEvent.Cause.USER,
+        from_state=row.state,
+        to_state=row.state,
+        plan=row.plan_id or row.tier_id,
+        period_end=row.period_end,
+        changes={"refused_plan": [None, target.slug]},
+        reason="payment refused",
+    )
+
+
+def _is_paid(row: Subscription) -> bool:
+    return row.standing in (Standing.ACTIVE, Standing.TRIALING)
+
+
+def _check_is_paid(row: Subscription) -> None:
+    if not _is_paid(row):
+        raise Conflict(_("The last payment failed. Update your card first, then change."))
+
+
+def _check_shown_lately(row: Subscription, prorated_at: int) -> None:
+    is_old = abs(timezone.now().timestamp() - prorated_at) > _SHOWN_FOR.total_seconds()
+    # A trial's preview names no moment, so what was shown was not for a trial.
+    if prorated_at and (is_old or row.standing == Standing.TRIALING):
         raise Invalid.field("prorated_at", "too_old", _("The price has changed since. Look at it again."))
 
 

@@ -15,11 +15,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing import database, invariants, metrics
-from billing.models import Dispute, Payment, Reconciliation, Refund, Store, StoreEvent, Subscription
+from billing.models import (
+    TEST_STORES,
+    Dispute,
+    Payment,
+    Reconciliation,
+    Refund,
+    Store,
+    StoreEvent,
+    Subscription,
+)
+from billing.services import app_store_comparison, replays, stripe_comparison
 from billing.services import google_play as google_service
-from billing.services import replays, stripe_comparison
 from billing.services.comparison import BATCH, Comparison, batches, has_business, money
 from billing.stores import google_play
+from billing.stores.app_store import connection as app_store_connection
 from billing.stores.base import StoreError
 from billing.stores.stripe.connection import ShopClosed, connect
 from common import jobs
@@ -29,6 +39,8 @@ State = Reconciliation.State
 logger = structlog.get_logger("parlor.billing")
 
 _LATE = timedelta(hours=1)
+# No comparison runs longer: one that still says so has died.
+_LONGEST = timedelta(hours=1)
 _STORE_ACCOUNT = """
 SELECT coalesce(ledger.currency, paid.currency), coalesce(ledger.total, 0), coalesce(paid.total, 0)
   FROM (SELECT account.currency, sum(entry.direction * entry.amount) AS total
@@ -46,16 +58,42 @@ def reconcile(*, now: datetime | None = None) -> Reconciliation:
     A part that could not be compared makes it incomplete, never clean.
     """
     row = Reconciliation.objects.create()
-    found = Comparison(now or timezone.now())
+    _reconcile(row, now or timezone.now())
+    return row
+
+
+def begin() -> Reconciliation:
+    """Promise a comparison and answer its row; where one is under way already, that one.
+
+    Call it in a transaction.
+    """
+    under_way = Reconciliation.objects.filter(
+        state=State.RUNNING, created_at__gte=timezone.now() - _LONGEST
+    ).order_by("-created_at")
+    if (row := under_way.first()) is not None:
+        return row
+    row = Reconciliation.objects.create()
+    jobs.enqueue("billing.run_reconciliation", key=str(row.id), reconciliation_id=str(row.id))
+    return row
+
+
+def carry_out(*, reconciliation_id: UUID) -> None:
+    """Make a comparison that was promised; one that came to its end is not made again."""
+    row = Reconciliation.objects.get(id=reconciliation_id)
+    if row.state == State.RUNNING:
+        _reconcile(row, timezone.now())
+
+
+def _reconcile(row: Reconciliation, now: datetime) -> None:
+    found = Comparison(now)
     try:
-        for part in (_compare_ledger, _compare_events, _compare_shop, _compare_google_play):
+        for part in _PARTS:
             _run(part, found)
     except BaseException:
         found.problems.append(_("it was stopped"))
         raise
     finally:
         _finish(row, found)
-    return row
 
 
 def mend(*, reconciliation_id: UUID) -> int:
@@ -133,8 +171,7 @@ def _compare_events(found: Comparison) -> None:
     waiting = Q(state__in=["pending", "failed"], created_at__lt=found.now - _LATE)
     aside = Q(state="quarantined", created_at__gte=found.since)
     events = StoreEvent.objects.filter(waiting | aside).order_by("created_at", "id")
-    if _open_store() != Store.SANDBOX:
-        events = events.exclude(store=Store.SANDBOX)
+    events = events.exclude(store__in=TEST_STORES - {_open_store()})
     for event in events.iterator(BATCH):
         found.differ("event", f"storeevent:{event.id}", ours=event.state, theirs=event.kind)
     found.count("events", StoreEvent.objects.filter(created_at__gte=found.since).count())
@@ -148,7 +185,7 @@ def _compare_shop(found: Comparison) -> None:
         if has_business(Store.STRIPE, found.since):
             raise
         return
-    if shop.store == Store.SANDBOX and has_business(Store.STRIPE, found.since):
+    if shop.store in TEST_STORES and has_business(Store.STRIPE, found.since):
         found.problems.append(_("stripe: there is no key to ask with"))
     stripe_comparison.compare(shop, found)
 
@@ -174,6 +211,19 @@ def _compare_google_play(found: Comparison) -> None:
                     amount=payment.amount - payment.returned,
                     currency=payment.currency,
                 )
+
+
+def _compare_app_store(found: Comparison) -> None:
+    """Apple lists nothing of its own accord: each of ours is asked about."""
+    if not has_business(Store.APP_STORE, found.since):
+        return
+    if app_store_connection.is_configured():
+        app_store_comparison.compare(found)
+    else:
+        found.problems.append(_("app store: it is not set up any more"))
+
+
+_PARTS = (_compare_ledger, _compare_events, _compare_shop, _compare_google_play, _compare_app_store)
 
 
 def _open_store() -> Store | None:

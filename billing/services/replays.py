@@ -36,10 +36,22 @@ def replay_event(*, event_id: UUID, actor_id: UUID | None, reason: str = "") -> 
     return inbox.apply_event(event_id, again=True)
 
 
-def promise_replays(event_ids: list[UUID]) -> None:
-    """Apply these events again in the background. Call it in a transaction."""
-    for event_id in event_ids:
-        jobs.enqueue("billing.replay_store_event", event_id=str(event_id))
+def promise_replays(event_ids: list[UUID], *, actor_id: UUID, reason: str) -> None:
+    """Apply these events again in the background, each noted as if it were the only one.
+
+    Call it in a transaction. Raises ReasonRequired.
+    """
+    reason = audit.required_reason(reason)
+    events = StoreEvent.objects.filter(id__in=event_ids).defer("payload")
+    for event in events.order_by("created_at", "id"):
+        audit.record_staff_action(
+            actor_id=actor_id,
+            action="replay_event",
+            target=event,
+            reason=reason,
+            details={"was": event.state},
+        )
+        jobs.enqueue("billing.replay_store_event", event_id=str(event.id))
 
 
 def replay_events_since(*, since: datetime) -> Counter[str]:

@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import StaffAction
 from accounts.services import audit
 from billing import database
-from billing.models import Store, Subscription, SubscriptionEvent
-from billing.services import adjustments, management, subscriptions
+from billing.models import Approval, Store, Subscription, SubscriptionEvent, Tier
+from billing.services import adjustments, four_eyes, management, subscriptions
 from billing.services.at_store import at_store
+from billing.services.four_eyes import Outcome, Wish
 from billing.stores import google_play
 from billing.stores.stripe import outgoing
 from billing.stores.stripe.connection import Connection, connect
@@ -28,14 +29,24 @@ def comp_tier(
     until: datetime | None,
     reason: str,
     actor_id: UUID,
+    token: str,
     now: datetime | None = None,
-) -> None:
-    """Give a tier (a slug) until a moment, or for life; see `adjustments.set_tier`. Raises Invalid too for a
-    moment that is over.
+) -> Outcome:
+    """Give a tier (a slug) until a moment, or for life; see `adjustments.set_tier`.
+
+    For longer than a year it waits for a second person, once for the form's `token`. Raises Invalid too for
+    a moment that is over, and PermissionDenied for oneself.
     """
-    if until is not None and until <= (now or timezone.now()):
+    moment = now or timezone.now()
+    if until is not None and until <= moment:
         raise Invalid.field("until", "invalid", _("Give a moment that is still to come."))
+    four_eyes.check_not_for_oneself(actor_id, user_id)
+    if four_eyes.is_long_gift(until, moment) and not _is_lowest(tier):
+        wish = Wish(f"comp:{token}", audit.required_reason(reason), actor_id)
+        given = {"tier": tier, "until": until.isoformat() if until else None}
+        return database.atomically(lambda: four_eyes.ask(Approval.Action.ADJUST, user_id, given, wish))
     adjustments.set_tier(user_id=user_id, tier=tier, until=until, reason=reason, actor_id=actor_id, now=now)
+    return Outcome()
 
 
 def end_comp(*, user_id: UUID, reason: str, actor_id: UUID) -> None:
@@ -56,28 +67,33 @@ def extend_subscription(
 ) -> Subscription:
     """Move the end of the period by `days`, without charging, once for the form's `token`.
 
-    Raises NotFound, Invalid, Conflict (ended, for life, or of a store where it can't be done),
-    PaymentRefused, Unavailable, and ReasonRequired.
+    Where the store did not answer the same form asks it again for the same end. Raises NotFound, Invalid,
+    Conflict (ended, for life, of a store where it can't be done, or a gift that gets longer than a year),
+    PermissionDenied for one's own, PaymentRefused, Unavailable, and ReasonRequired.
     """
     reason = audit.required_reason(reason)
     if not 0 < days <= MAX_DAYS:
         raise Invalid.field("days", "invalid", _("Give 1 to %s days.") % MAX_DAYS)
 
-    def work() -> tuple[Subscription, datetime, bool]:
+    def work() -> tuple[Subscription, datetime]:
         row = _lock(subscription_id)
+        four_eyes.check_not_for_oneself(actor_id, row.user_id)
         end = _extensible_end(row)
-        until = max(end, timezone.now()) + timedelta(days=days)
-        if _was_noted(row, token):
-            return row, end, False
+        if (noted := _noted_end(row, token)) is not None:
+            return row, noted
+        # Stores count in whole seconds.
+        until = (max(end, timezone.now()) + timedelta(days=days)).replace(microsecond=0)
+        _check_extension(row, until)
         _note(row, actor_id, "extend_subscription", reason, days=days, until=until.isoformat(), token=token)
         if row.store == Store.GIVEN:
             subscriptions.give_tier(
                 user_id=row.user_id, tier=row.tier, until=until, actor_id=actor_id, reason=reason
             )
-        return row, until, True
+        return row, until
 
-    row, until, is_new = database.atomically(work)
-    if is_new and row.store != Store.GIVEN:
+    row, until = database.atomically(work)
+    is_behind = row.period_end is not None and row.period_end < until
+    if is_behind and row.store != Store.GIVEN:
         connection = _shop_of(row)
         at_store(lambda: outgoing.extend(connection, subscription_id=row.external_id, until=until))
         management.sync_subscription(connection, row.external_id)
@@ -148,6 +164,14 @@ def _extensible_end(row: Subscription) -> datetime:
     return row.period_end
 
 
+def _check_extension(row: Subscription, until: datetime) -> None:
+    if row.store != Store.GIVEN:
+        # What cannot be done is not noted.
+        _shop_of(row)
+    elif four_eyes.is_long_gift(until, timezone.now()):
+        raise Conflict(_("That is more than a year: give the tier again, so that somebody else approves it."))
+
+
 def _shop_of(row: Subscription) -> Connection:
     connection = connect()
     if connection.store != row.store:
@@ -170,9 +194,17 @@ def _lock(subscription_id: UUID) -> Subscription:
     return found
 
 
-def _was_noted(row: Subscription, token: str) -> bool:
+def _is_lowest(tier: str) -> bool:
+    """Giving the lowest tier takes a gift back."""
+    lowest = Tier.objects.order_by("position").values_list("slug", flat=True).first()
+    return tier == lowest
+
+
+def _noted_end(row: Subscription, token: str) -> datetime | None:
+    """The end that the same form asked for before."""
     noted = StaffAction.objects.filter(target_type=row._meta.label_lower, target_id=str(row.id))
-    return noted.filter(action="extend_subscription", details__token=token).exists()
+    found = noted.filter(action="extend_subscription", details__token=token).first()
+    return datetime.fromisoformat(found.details["until"]) if found is not None else None
 
 
 def _note(row: Subscription, actor_id: UUID, action: str, reason: str, **details: object) -> None:

@@ -69,6 +69,7 @@ class Transaction:
     quantity: int = 1
     revoked_at: datetime | None = None
     revoked_part: int | None = None
+    is_upgraded: bool = False
 
 
 @dataclass
@@ -165,6 +166,18 @@ class FakeAppStore:
         self._notify(event, bought)
         return bought.transaction_id
 
+    def upgrade(self, original_id: str, product_id: str, price: int) -> str:
+        """A better plan begins now, paid whole; the rest of the old period is given back."""
+        owned = self.subscriptions[original_id]
+        last = owned.transactions[-1]
+        last.is_upgraded = True
+        bought = self._transaction(product_id, price, last.currency, last.account)
+        bought.original_id = original_id
+        owned.transactions.append(bought)
+        self._open_period(bought, owned.period)
+        self._notify("DID_CHANGE_RENEWAL_PREF", bought, "UPGRADE")
+        return bought.transaction_id
+
     def set_renewing(self, original_id: str, is_renewing: bool) -> None:
         owned = self.subscriptions[original_id]
         owned.is_renewing = is_renewing
@@ -189,6 +202,15 @@ class FakeAppStore:
         if owned is not None and percent is None and owned.transactions[-1] is bought:
             owned.status = _REVOKED
         self._notify("REFUND", bought)
+
+    def reverse_refund(self, transaction_id: str) -> None:
+        """The customer disputed the refund, and Apple took the money again."""
+        bought = self.transactions[transaction_id]
+        bought.revoked_at = bought.revoked_part = None
+        owned = self.subscriptions.get(bought.original_id)
+        if owned is not None and owned.transactions[-1] is bought:
+            owned.status = _ACTIVE
+        self._notify("REFUND_REVERSED", bought)
 
     def signed(self, transaction_id: str, **changes: Any) -> str:
         """A transaction as the phone shows it."""
@@ -268,6 +290,7 @@ class FakeAppStore:
             "offerDiscountType": "FREE_TRIAL" if bought.is_trial else None,
             "revocationDate": _millis(bought.revoked_at) if bought.revoked_at else None,
             "revocationPercentage": bought.revoked_part,
+            "isUpgraded": bought.is_upgraded or None,
         }
         return {
             "transactionId": bought.transaction_id,

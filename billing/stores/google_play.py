@@ -164,6 +164,11 @@ def earlier_orders(order_id: str) -> list[str]:
     return [*(f"{first}..{each}" for each in reversed(range(number))), first]
 
 
+def whole_refund_id(order_id: str) -> str:
+    """What the refund of all that is left of an order is called: Google has no name for it."""
+    return f"{order_id}:refund"
+
+
 def fetch_goods(*, order_id: str) -> Goods:
     """What was bought with an order. Raises UnknownObject, StoreError."""
     order = get(f"orders/{path_piece(order_id)}")
@@ -259,6 +264,12 @@ def list_voided(*, start: datetime) -> Iterator[Voided]:
         if following == params.get("token"):
             raise broken("nextPageToken")
         params = {**first, "token": following}
+
+
+def is_voided(*, order_id: str) -> bool:
+    """Whether Google lists all of an order as voided. Raises StoreError."""
+    since = timezone.now() - _VOIDED_FOR
+    return any(each.order_id == order_id and each.quantity is None for each in list_voided(start=since))
 
 
 def _subscription_facts(
@@ -432,7 +443,7 @@ def _refunds(order: Document, *, is_voided: bool) -> tuple[RefundFacts, ...]:
         rest = money(object_of(order, "total"))[0] - sum(refund.amount for refund in refunds)
         event = object_of(history, "refundEvent")
         refunded_at = time_of(event, "eventTime") or required_time(order, "lastEventTime")
-        refunds.append(RefundFacts(f"{order_id}:refund", max(rest, 0), refunded_at))
+        refunds.append(RefundFacts(whole_refund_id(order_id), max(rest, 0), refunded_at))
     return tuple(refunds)
 
 

@@ -68,8 +68,8 @@ def verify_push(*, authorization_header: str, body: bytes) -> Notification:
 
 
 def _check_pusher(authorization_header: str) -> None:
-    if not settings.GOOGLE_PLAY_PUSH_AUDIENCE:
-        raise InvalidPush("no audience is set")
+    if not settings.GOOGLE_PLAY_PUSH_AUDIENCE or not settings.GOOGLE_PLAY_PUSH_EMAIL:
+        raise InvalidPush("no audience or no account is set")
     scheme, _, token = authorization_header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise InvalidPush("no bearer token")
@@ -79,7 +79,7 @@ def _check_pusher(authorization_header: str) -> None:
         raise InvalidPush(str(error)) from error
     if claims.get("email_verified") is not True:
         raise InvalidPush("email_verified")
-    if settings.GOOGLE_PLAY_PUSH_EMAIL and claims.get("email") != settings.GOOGLE_PLAY_PUSH_EMAIL:
+    if claims.get("email") != settings.GOOGLE_PLAY_PUSH_EMAIL:
         raise InvalidPush("email")
 
 

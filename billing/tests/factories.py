@@ -56,8 +56,7 @@ def make_payment(user_id: UUID, *, pack: str = "credits_100", **fields: Any) -> 
         standing=PaymentStanding.PAID,
         user_id=user_id,
         pack=pack,
-        currency="USD",
-        **{"amount": 899, "earned": 899, "paid_at": now, **fields},
+        **{"amount": 899, "earned": 899, "currency": "USD", "paid_at": now, **fields},
     )
     payment = payments.apply_facts(store=Store.STRIPE, facts=facts, asked_at=now)
     assert payment is not None

@@ -91,7 +91,7 @@ class Machine(SalesSteps):
                 self.subscribe,
                 self.limit_oneself,
             ],
-            weights=[36, 34, 5, 5, 2, 2, 6, 5, 4, 1],
+            weights=[36, 33, 5, 5, 2, 1, 6, 5, 4, 3],
         )[0]
         # Most steps are one user's for a while, so that days get full.
         busy = self.present[number // 100 % USERS]
@@ -193,7 +193,9 @@ class Machine(SalesSteps):
     # --- the operations ---
 
     def reserve(self, user_id: UUID) -> None:
-        amount = self.chance.choice([0, 1, *map(self.chance.randrange, (4 * MICRO, 40 * MICRO))])
+        amount = self.chance.choice(
+            [0, 1, *map(self.chance.randrange, (4 * MICRO, 40 * MICRO)), self.exactly_enough(user_id)]
+        )
         counts_message = self.chance.random() < 0.7
         ttl = timedelta(minutes=self.chance.randrange(1, 30))
         own_keys = [key for owner, key in self.keys if owner == user_id]
@@ -222,6 +224,13 @@ class Machine(SalesSteps):
         else:
             self.count(f"refused {expected}")
             assert answer == expected
+
+    def exactly_enough(self, user_id: UUID) -> int:
+        """The most that could be reserved, or one more: limits are tried at their edges."""
+        wallet = self.wallets[user_id]
+        left = (wallet.day_cap or 0) - wallet.day_spent - sum(wallet.held)
+        edge = self.chance.choice([sum(wallet.spendable), wallet.message_cap or 0, left])
+        return max(0, edge + self.chance.choice([0, 0, 1]))
 
     def repeat_key(self, user_id: UUID, key: str) -> None:
         self.count("key repeated")

@@ -95,7 +95,8 @@ class SalesSteps:
             self.pay_for_pack(user_id)
 
     def pay_for_pack(self: Any, user_id: UUID) -> None:
-        slug = self.chance.choice(list(PACKS))
+        # Small ones are spent before their money goes back.
+        slug = self.chance.choices(list(PACKS), weights=[8, 2, 1])[0]
         amount = self.chance.choice([0, *[self.chance.randrange(1, 4000) for _ in range(5)]])
         facts = {"pack": slug, "earned": amount, "tax": self.chance.randrange(amount + 1)}
         self.book(PaymentModel(user_id, f"pi_{self.next_key()}", 2, PACKS[slug], amount, facts), "pack paid")
@@ -149,7 +150,8 @@ class SalesSteps:
             self.dispute(payment)
 
     def refund(self: Any, payment: PaymentModel) -> None:
-        amount = self.chance.choice([payment.amount, self.chance.randrange(payment.amount + 500)])
+        part = self.chance.randrange(payment.amount + 500)
+        amount = self.chance.choice([payment.amount, payment.amount, payment.amount + 1, part])
         fact = RefundFacts(f"re_{self.next_key()}", amount, self.ask())
         payment.refunds.append(fact)
 
@@ -295,9 +297,9 @@ class SalesSteps:
 
     def limit_oneself(self: Any, user_id: UUID) -> None:
         wallet = self.wallets[user_id]
-        caps: list[int | None] = [None, None, *[self.chance.randrange(1, 60 * MICRO) for _ in range(2)]]
+        caps: list[int | None] = [None, None, *[self.chance.randrange(1, 40 * MICRO) for _ in range(2)]]
         wallet.message_cap, wallet.day_cap = self.chance.choice(caps), self.chance.choice(caps)
-        wallet.is_paused = self.chance.random() < 0.1
+        wallet.is_paused = self.chance.random() < 0.05
         wallet.open(self.now, self.zone)
         self.open_really(user_id)
         Wallet.objects.filter(pk=user_id).update(

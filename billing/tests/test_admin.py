@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import StaffAction, User
 from accounts.tests.factories import make_user
@@ -195,7 +196,9 @@ def test_lists_need_as_many_queries_for_two_rows_as_for_twenty(boss: Client, mod
 def test_staff_change_a_tier_suspend_and_resume(boss: Client) -> None:
     user_id = make_wallet()
     submitted = {"reason": "Partner", "_form_submitted": "on"}
-    boss.post(f"{ADMIN}/wallet/{user_id}/change_tier/", submitted | {"tier": "vip"})
+    until = timezone.localtime() + timedelta(days=7)
+    week = {"until": f"{until:%Y-%m-%dT%H:%M}", "token": str(uuid4())}
+    boss.post(f"{ADMIN}/wallet/{user_id}/change_tier/", submitted | week | {"tier": "vip"})
     boss.post(f"{ADMIN}/wallet/{user_id}/suspend/", submitted)
     wallet = Wallet.objects.get(pk=user_id)
     assert (wallet.tier_id, wallet.daily_balance) == ("vip", 500 * MICRO)

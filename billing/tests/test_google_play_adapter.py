@@ -705,9 +705,11 @@ def test_same_push_has_the_same_message_id(play: FakeGooglePlay) -> None:
     assert said[0] == said[1]
 
 
-def test_any_pusher_will_do_when_none_is_set(play: FakeGooglePlay, settings: Any) -> None:
+def test_without_an_account_every_push_is_refused(play: FakeGooglePlay, settings: Any) -> None:
     settings.GOOGLE_PLAY_PUSH_EMAIL = ""
-    assert receive(play, play.push_token(AUDIENCE, email="other@example.com")).kind == "test"
+    for email in ("other@example.com", "", PUSHER):
+        with pytest.raises(google_play_push.InvalidPush):
+            receive(play, play.push_token(AUDIENCE, email=email))
 
 
 def test_issuer_without_scheme_is_google_too(play: FakeGooglePlay) -> None:

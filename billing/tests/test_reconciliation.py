@@ -159,6 +159,7 @@ def test_a_store_that_is_away_makes_it_incomplete_never_clean(shop: Shop) -> Non
 
 def test_stripe_without_its_key_is_a_gap_and_a_closed_test_shop_is_none(shop: Shop, settings: Any) -> None:
     shop.buy(make_buyer(), pack="credits_10")
+    tamper("UPDATE billing_payment SET store = 'stripe'")
     settings.STRIPE_SECRET_KEY = ""
     assert compare().state == "incomplete"
     tamper("UPDATE billing_payment SET store = 'sandbox'")

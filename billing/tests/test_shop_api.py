@@ -465,7 +465,7 @@ def test_the_life_of_a_subscription(client: Any, shop: Shop, buyer: User) -> Non
         "state": "active",
         "plan": "premium_monthly",
         "tier": "premium",
-        "provider": "stripe",
+        "provider": "stripe_test",
         "current_period_end": row.period_end.isoformat().replace("+00:00", "Z"),
         "cancel_at_period_end": False,
         "grace_until": None,

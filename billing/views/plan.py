@@ -31,9 +31,12 @@ def plan(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             messages.error(request, str(error.detail))
             return redirect("billing:plan")
-    subscription = selectors.get_subscription(user_id(request))
+    bought = selectors.get_bought_subscription(user_id(request))
+    given = selectors.get_given_subscription(user_id(request))
+    subscription = bought or given
     context: dict[str, Any] = {
         "subscription": subscription,
+        "gift": given if bought else None,
         "tier": selectors.get_tier(user_id(request)),
         "preview": preview,
         "is_changeable": offers.is_changeable(subscription),

@@ -30,7 +30,7 @@ def pricing(request: HttpRequest) -> HttpResponse:
     """What everything costs and gives, for everybody."""
     period = Plan.Period.YEAR if request.GET.get("every") == "year" else Plan.Period.MONTH
     is_signed_in = request.user.is_authenticated
-    current = selectors.get_subscription(user_id(request)) if is_signed_in else None
+    current = selectors.get_bought_subscription(user_id(request)) if is_signed_in else None
     tier = selectors.get_tier(user_id(request)) if is_signed_in else None
     usual_price = (
         selectors.get_usual_price(user_id(request), tier) if tier else offers.usual_price_for_strangers()

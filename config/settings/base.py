@@ -211,6 +211,10 @@ CELERY_BEAT_SCHEDULE = {
     },
     "billing.expire_orders": {"task": "billing.expire_orders", "schedule": timedelta(hours=1)},
     "billing.look_for_voided": {"task": "billing.look_for_voided", "schedule": timedelta(hours=1)},
+    "billing.retry_money_promises": {
+        "task": "billing.retry_money_promises",
+        "schedule": timedelta(hours=1),
+    },
     "billing.reconcile": {"task": "billing.reconcile", "schedule": crontab(hour="4", minute="30")},
     "billing.check_ledger": {"task": "billing.check_ledger", "schedule": crontab(hour="3", minute="30")},
     "common.sweep_outbox": {"task": "common.sweep_outbox", "schedule": timedelta(seconds=10)},
@@ -427,17 +431,8 @@ STRIPE_API_BASE = (env.text("STRIPE_API_BASE") or "https://api.stripe.com").rstr
 STRIPE_TAX_ENABLED = env.flag("STRIPE_TAX_ENABLED", False)
 # The API version of the Stripe library in the mobile apps, which their payment sheet asks for.
 STRIPE_MOBILE_API_VERSION = env.text("STRIPE_MOBILE_API_VERSION") or "2026-10-28.endive"
-# A test shop of our own where there is no key; what it sells costs nothing, so it never stands beside one.
-BILLING_SANDBOX = env.flag("BILLING_SANDBOX", EMBEDDED and not STRIPE_SECRET_KEY and not REDIS_URL)
 if STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     raise ImproperlyConfigured("STRIPE_WEBHOOK_SECRET must be set with STRIPE_SECRET_KEY.")
-if STRIPE_SECRET_KEY and BILLING_SANDBOX:
-    raise ImproperlyConfigured("BILLING_SANDBOX and STRIPE_SECRET_KEY exclude each other.")
-if BILLING_SANDBOX and REDIS_URL:
-    raise ImproperlyConfigured("BILLING_SANDBOX is for one process; it does not go with REDIS_URL.")
-if BILLING_SANDBOX and "127.0.0.1" not in ALLOWED_HOSTS:
-    # The test shop's webhooks come from this very process.
-    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]
 # Schemes of the operator's own apps that a store may send people back to, besides our own pages.
 BILLING_RETURN_SCHEMES = env.items("BILLING_RETURN_SCHEMES")
 # Who sells, as it stands on receipts: name and address, lines separated by "|"; empty: Parlor.
@@ -451,6 +446,9 @@ GOOGLE_PLAY_API_BASE = (env.text("GOOGLE_PLAY_API_BASE") or "https://androidpubl
 GOOGLE_PLAY_PUSH_AUDIENCE = env.text("GOOGLE_PLAY_PUSH_AUDIENCE")
 GOOGLE_PLAY_PUSH_EMAIL = env.text("GOOGLE_PLAY_PUSH_EMAIL")
 GOOGLE_PLAY_CERTS_URL = env.text("GOOGLE_PLAY_CERTS_URL") or "https://www.googleapis.com/oauth2/v3/certs"
+if GOOGLE_PLAY_PUSH_AUDIENCE and not GOOGLE_PLAY_PUSH_EMAIL:
+    # Every customer of Google's cloud can have a token signed for any audience; the account tells them apart.
+    raise ImproperlyConfigured("GOOGLE_PLAY_PUSH_EMAIL must be set with GOOGLE_PLAY_PUSH_AUDIENCE.")
 # Whether purchases of the operator's own testers, which cost nothing, count.
 GOOGLE_PLAY_TEST_PURCHASES = env.flag("GOOGLE_PLAY_TEST_PURCHASES", False)
 # The App Store: the app, a key of App Store Connect (a path, or its PEM), and Apple's root certificates
@@ -467,6 +465,24 @@ if APP_STORE_ENVIRONMENT not in ("Production", "Sandbox"):
     raise ImproperlyConfigured("APP_STORE_ENVIRONMENT must be Production or Sandbox.")
 if APP_STORE_BUNDLE_ID and (APP_STORE_ENVIRONMENT, APP_STORE_APP_ID) == ("Production", 0):
     raise ImproperlyConfigured("APP_STORE_APP_ID must be set with APP_STORE_BUNDLE_ID.")
+# A test shop of our own where there is no store; what it sells costs nothing, so it never stands beside one.
+_STORES = {
+    "STRIPE_SECRET_KEY": STRIPE_SECRET_KEY,
+    "GOOGLE_PLAY_PACKAGE": GOOGLE_PLAY_PACKAGE,
+    "GOOGLE_PLAY_CREDENTIALS": GOOGLE_PLAY_CREDENTIALS,
+    "APP_STORE_BUNDLE_ID": APP_STORE_BUNDLE_ID,
+    "APP_STORE_ISSUER_ID": APP_STORE_ISSUER_ID,
+    "APP_STORE_PRIVATE_KEY": APP_STORE_PRIVATE_KEY,
+}
+BILLING_SANDBOX = env.flag("BILLING_SANDBOX", EMBEDDED and not any(_STORES.values()) and not REDIS_URL)
+for _name, _value in _STORES.items():
+    if BILLING_SANDBOX and _value:
+        raise ImproperlyConfigured(f"BILLING_SANDBOX and {_name} exclude each other.")
+if BILLING_SANDBOX and REDIS_URL:
+    raise ImproperlyConfigured("BILLING_SANDBOX is for one process; it does not go with REDIS_URL.")
+if BILLING_SANDBOX and "127.0.0.1" not in ALLOWED_HOSTS:
+    # The test shop's webhooks come from this very process.
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]
 
 # --- Files ----------------------------------------------------------------------------------------
 

@@ -104,11 +104,24 @@ def fetch_subscription(original_id: str) -> tuple[SubscriptionFacts, list[Paymen
     for group in answer.data or []:
         for item in group.lastTransactions or []:
             if item.originalTransactionId == original_id:
-                return _subscription(item), list(_payments(original_id))
+                return _subscription(item), _payments(original_id)
     raise UnknownObject("no such subscription")
 
 
-def _payments(original_id: str) -> Iterator[PaymentFacts]:
+def _payments(original_id: str) -> list[PaymentFacts]:
+    own = [each for each in _history(original_id) if each.originalTransactionId == original_id]
+    bought_at = sorted(each.purchaseDate for each in own if each.purchaseDate is not None)
+    return [_payment(each, _upgraded_at(each, bought_at)) for each in own]
+
+
+def _upgraded_at(transaction: JWSTransactionDecodedPayload, bought_at: list[int]) -> int | None:
+    """When another plan took its place: it was paid for at that moment."""
+    if not transaction.isUpgraded or transaction.purchaseDate is None:
+        return None
+    return next((moment for moment in bought_at if moment > transaction.purchaseDate), None)
+
+
+def _history(original_id: str) -> Iterator[JWSTransactionDecodedPayload]:
     """Latest first; the customer's other purchases are in the same list."""
     wanted = TransactionHistoryRequest(sort=Order.DESCENDING)
     revision: str | None = None
@@ -120,9 +133,7 @@ def _payments(original_id: str) -> Iterator[PaymentFacts]:
             )
         )
         for signed in answer.signedTransactions or []:
-            transaction = _signed_by_apple(signed)
-            if transaction.originalTransactionId == original_id:
-                yield _payment(transaction)
+            yield _signed_by_apple(signed)
         revision = answer.revision
         if not answer.hasMore or revision == before:
             return
@@ -169,7 +180,7 @@ def _ended_at(latest: JWSTransactionDecodedPayload) -> datetime | None:
     return _moment(ended) if ended else None
 
 
-def _payment(transaction: JWSTransactionDecodedPayload) -> PaymentFacts:
+def _payment(transaction: JWSTransactionDecodedPayload, upgraded_at: int | None = None) -> PaymentFacts:
     is_plan = transaction.type == Type.AUTO_RENEWABLE_SUBSCRIPTION
     product_id = _required(transaction.productId)
     amount, currency = _money(transaction.price, transaction.currency)
@@ -189,18 +200,33 @@ def _payment(transaction: JWSTransactionDecodedPayload) -> PaymentFacts:
         paid_at=_moment(transaction.purchaseDate) if transaction.purchaseDate else None,
         period_start=_moment(transaction.purchaseDate) if is_plan and transaction.purchaseDate else None,
         period_end=_moment(transaction.expiresDate) if transaction.expiresDate else None,
-        refunds=_refunds(transaction, amount),
+        refunds=(*_refunds(transaction, amount), *_unused(transaction, amount, upgraded_at)),
         is_live=transaction.environment == Environment.PRODUCTION,
     )
 
 
 def _refunds(transaction: JWSTransactionDecodedPayload, amount: int) -> tuple[RefundFacts, ...]:
+    """Of a refund that Apple takes back (REFUND_REVERSED) the transaction says nothing any more."""
     if transaction.revocationDate is None:
         return ()
     part = transaction.revocationPercentage
     returned = amount if part is None else amount * part // _WHOLE_IN_MILLIUNITS
     refunded_at = _moment(transaction.revocationDate)
     return (RefundFacts(f"{transaction.transactionId}:refund", returned, refunded_at),)
+
+
+def _unused(
+    transaction: JWSTransactionDecodedPayload, amount: int, upgraded_at: int | None
+) -> tuple[RefundFacts, ...]:
+    """At an upgrade Apple gives back the part of the period that was left, and charges the new plan whole."""
+    start, end = transaction.purchaseDate, transaction.expiresDate
+    if upgraded_at is None or start is None or end is None or end <= start:
+        return ()
+    left = min(max(end - upgraded_at, 0), end - start)
+    returned = amount * left // (end - start)
+    if not returned:
+        return ()
+    return (RefundFacts(f"{transaction.transactionId}:upgraded", returned, _moment(upgraded_at)),)
 
 
 def _purchase(transaction: JWSTransactionDecodedPayload) -> Purchase:

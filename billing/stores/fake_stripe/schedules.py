@@ -3,7 +3,7 @@
 from . import catalogue, subscriptions
 from .clock import later
 from .errors import StripeError
-from .forms import group, integer, merged_metadata, rows, text
+from .forms import group, integer, merged_metadata, optional_integer, rows, text
 from .store import Doc
 from .world import World
 
@@ -26,6 +26,8 @@ def create(world: World, params: Doc) -> Doc:
         item["price"],
         item["quantity"],
     )
+    if subscription["status"] == "trialing":
+        phase["trial_end"] = subscription["trial_end"]
     schedule = world.make(
         "sub_sched",
         "subscription_schedule",
@@ -82,6 +84,9 @@ def update(world: World, params: Doc, schedule_id: str) -> Doc:
     if wanted:
         schedule["phases"] = _phases(world, schedule, wanted)
         schedule["current_phase"] = _current(world, schedule)
+        if schedule["phases"][0]["trial_end"] is None:
+            # A present phase without a trial is one to be paid from now on.
+            subscriptions.end_trial(world, world.get("subscription", schedule["subscription"]))
     schedule["end_behavior"] = end_behavior
     schedule["metadata"] = merged_metadata(schedule["metadata"], params)
     world.emit("subscription_schedule.updated", schedule)
@@ -119,6 +124,7 @@ def _phases(world: World, schedule: Doc, wanted: list[Doc]) -> list[Doc]:
             raise StripeError("A phase must end after it starts.", param=f"{named}[end_date]")
         quantity = integer(items[0], "quantity", 1)
         phase = _phase(subscription, (start, end), price, quantity, subscriptions.behavior_of(asked))
+        phase["trial_end"] = optional_integer(asked, "trial_end")
         phase["metadata"] = merged_metadata({}, asked)
         phases.append(phase)
         start = end

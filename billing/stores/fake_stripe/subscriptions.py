@@ -320,10 +320,18 @@ def _check_update(world: World, subscription: Doc, params: Doc) -> None:
         )
     if method := params.get("default_payment_method"):
         world.get("payment_method", method, "default_payment_method")
-    if params.get("payment_behavior") == "error_if_incomplete" and (name := _method(world, subscription)):
-        method_document = world.get("payment_method", name)
-        if payments.card_of(method_document).later_decline:
-            raise StripeError("Your card was declined.", status=402, kind="card_error", code="card_declined")
+    if params.get("payment_behavior") == "error_if_incomplete":
+        _check_card(world, subscription)
+
+
+def _check_card(world: World, subscription: Doc) -> None:
+    name = _method(world, subscription)
+    if name is None:
+        raise StripeError(
+            "This customer has no attached payment source or default payment method.", code="resource_missing"
+        )
+    if payments.card_of(world.get("payment_method", name)).later_decline:
+        raise StripeError("Your card was declined.", status=402, kind="card_error", code="card_declined")
 
 
 def _change_cancellation(world: World, subscription: Doc, params: Doc) -> None:
@@ -338,9 +346,7 @@ def _change_cancellation(world: World, subscription: Doc, params: Doc) -> None:
 
 def _change_trial(world: World, subscription: Doc, params: Doc) -> None:
     if params["trial_end"] == "now":
-        item_of(subscription)["current_period_end"] = subscription["trial_end"] = world.clock.now()
-        if subscription["status"] == "trialing":
-            _begin_period(world, subscription)
+        end_trial(world, subscription)
         return
     end = integer(params, "trial_end")
     if end <= world.clock.now():
@@ -348,6 +354,13 @@ def _change_trial(world: World, subscription: Doc, params: Doc) -> None:
     subscription.update(status="trialing", trial_end=end, billing_cycle_anchor=end)
     subscription["trial_start"] = subscription["trial_start"] or world.clock.now()
     item_of(subscription)["current_period_end"] = end
+
+
+def end_trial(world: World, subscription: Doc) -> None:
+    """The first paid period begins now; without a trial there is nothing to end."""
+    if subscription["status"] == "trialing":
+        item_of(subscription)["current_period_end"] = subscription["trial_end"] = world.clock.now()
+        _begin_period(world, subscription, "subscription_update")
 
 
 _SEEN = (
@@ -400,7 +413,7 @@ def fall_due(world: World, subscription: Doc) -> None:
     tell_update(world, subscription, before)
 
 
-def _begin_period(world: World, subscription: Doc) -> None:
+def _begin_period(world: World, subscription: Doc, reason: str = "subscription_cycle") -> None:
     item = item_of(subscription)
     was_trial = subscription["status"] == "trialing"
     begin = item["current_period_end"]
@@ -414,7 +427,7 @@ def _begin_period(world: World, subscription: Doc) -> None:
     ]
     subscription["_pending"] = []
     item.update(current_period_start=begin, current_period_end=end)
-    invoice = bill(world, subscription, lines, "subscription_cycle")
+    invoice = bill(world, subscription, lines, reason)
     _note_billed(subscription, invoice)
     _settle(world, subscription, invoice)
 
@@ -496,7 +509,9 @@ def preview(world: World, params: Doc) -> Doc:
     behavior, at = behavior_of(details), optional_integer(details, "proration_date")
     if change and at is None:
         at = world.clock.now()
-    if change and (change.starts_anew or behavior == "always_invoice"):
+    if details.get("trial_end") == "now" and subscription["status"] == "trialing":
+        draft = _draft_without_trial(world, subscription, change)
+    elif change and (change.starts_anew or behavior == "always_invoice"):
         draft = draft_for(world, subscription, change.lines, "subscription_update", proration_date=at)
         draft.update(period_start=change.start, period_end=change.end)
     else:
@@ -513,11 +528,20 @@ def preview(world: World, params: Doc) -> Doc:
     return head | draft
 
 
-def _next_line(world: World, subscription: Doc, change: Change | None) -> Line:
+def _draft_without_trial(world: World, subscription: Doc, change: Change | None) -> Doc:
+    line = _next_line(world, subscription, change, begin=world.clock.now())
+    lines = [*pending_lines(world, subscription), line]
+    draft = draft_for(world, subscription, lines, "subscription_update")
+    return draft | {"period_start": line.start, "period_end": line.end}
+
+
+def _next_line(world: World, subscription: Doc, change: Change | None, *, begin: int | None = None) -> Line:
+    """The next period; with `begin` one that starts then, for a trial that ends before its time."""
     item = item_of(subscription)
     price = change.price if change else item["price"]
-    begin = item["current_period_end"]
-    end = period_end(subscription["billing_cycle_anchor"], begin, *_rhythm(price))
+    anchor = subscription["billing_cycle_anchor"] if begin is None else begin
+    begin = item["current_period_end"] if begin is None else begin
+    end = period_end(anchor, begin, *_rhythm(price))
     return period_line(world, price, change.quantity if change else item["quantity"], (begin, end))
 
 

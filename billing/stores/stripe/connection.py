@@ -37,7 +37,7 @@ class Connection:
 
     @property
     def is_live(self) -> bool:
-        return self.store == Store.STRIPE and "_live_" in self.key
+        return self.store == Store.STRIPE
 
     @property
     def api(self) -> Any:
@@ -55,14 +55,17 @@ def is_test_shop() -> bool:
 
 def connect() -> Connection:
     """Raises ShopClosed where there is neither a key nor a test shop."""
-    if settings.STRIPE_SECRET_KEY:
-        return Connection(
-            Store.STRIPE, settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, settings.STRIPE_WEBHOOK_SECRET
-        )
+    if key := settings.STRIPE_SECRET_KEY:
+        return Connection(store_of(key), key, settings.STRIPE_API_BASE, settings.STRIPE_WEBHOOK_SECRET)
     shop = sandbox.running()
     if shop is None:
         raise ShopClosed
     return Connection(Store.SANDBOX, sandbox.SECRET_KEY, shop.api_base, sandbox.WEBHOOK_SECRET)
+
+
+def store_of(key: str) -> Store:
+    """Stripe's two modes share nothing but the address."""
+    return Store.STRIPE if "_live_" in key else Store.STRIPE_TEST
 
 
 @cache

@@ -36,7 +36,10 @@ class PaymentSheet:
 
 @dataclass(frozen=True, slots=True)
 class ChangePreview:
-    """What changing a plan now would charge (`due`), in smallest units; `credit` is for unused time."""
+    """What changing a plan now would charge (`due`), in smallest units; `credit` is for unused paid time.
+
+    `prorated_at` is 0 where nothing unused is counted, since a trial ends by the change.
+    """
 
     due: int
     credit: int
@@ -185,15 +188,10 @@ def find_promotion(connection: Connection, code: str) -> str:
 
 def preview_change(connection: Connection, *, subscription_id: str, price_id: str) -> ChangePreview:
     current = call(lambda: connection.api.subscriptions.retrieve(subscription_id))
+    change = _immediate_change(current, price_id)
     invoice = call(
         lambda: connection.api.invoices.create_preview(
-            {
-                "subscription": subscription_id,
-                "subscription_details": {
-                    "items": [{"id": current["items"]["data"][0]["id"], "price": price_id}],
-                    "proration_behavior": "always_invoice",
-                },
-            }
+            {"subscription": subscription_id, "subscription_details": change}
         )
     )
     credit = -sum(line["amount"] for line in invoice["lines"]["data"] if line["amount"] < 0)
@@ -202,50 +200,86 @@ def preview_change(connection: Connection, *, subscription_id: str, price_id: st
         due=invoice["amount_due"],
         credit=credit,
         currency=invoice["currency"].upper(),
-        prorated_at=details.get("subscription_proration_date") or 0,
+        prorated_at=0 if "trial_end" in change else details.get("subscription_proration_date") or 0,
     )
 
 
 def change_now(
     connection: Connection, *, subscription_id: str, price_id: str, key: str, prorated_at: int = 0
 ) -> None:
-    """Change the plan at once and charge the difference now. Raises StoreError when the card is declined:
-    the plan stays as it was then.
+    """Change the plan at once and charge the difference now; a trial ends by it and all is charged.
+
+    Raises StoreError when the card is declined, or something is unpaid: the plan stays as it was then.
     """
-    release_schedule(connection, subscription_id)
     current = call(lambda: connection.api.subscriptions.retrieve(subscription_id))
-    params: dict[str, Any] = {
+    if current["status"] not in ("active", "trialing"):
+        # The unused part of a period nobody paid for would be taken off.
+        raise StoreError(f"{subscription_id} is {current['status']}", is_passing=False)
+    planned = _planned_price(connection, current)
+    release_schedule(connection, subscription_id)
+    change = _immediate_change(current, price_id)
+    is_trial = "trial_end" in change
+    if _price_of(current) == price_id and not is_trial:
+        # An earlier call had its effect, though its answer was lost.
+        return
+    params = change | {"payment_behavior": "error_if_incomplete", "cancel_at_period_end": False}
+    if prorated_at and not is_trial:
+        params["proration_date"] = prorated_at
+    key = f"{key}:trial" if is_trial else key
+    try:
+        call(lambda: connection.api.subscriptions.update(subscription_id, params, {"idempotency_key": key}))
+    except StoreError as error:
+        if planned and not error.is_passing:
+            change_at_period_end(connection, subscription_id=subscription_id, price_id=planned)
+        raise
+
+
+def _planned_price(connection: Connection, current: dict[str, Any]) -> str:
+    """What a schedule changes it to; empty without one."""
+    if not current.get("schedule"):
+        return ""
+    schedule = call(lambda: connection.api.subscription_schedules.retrieve(_id(current["schedule"])))
+    return _id(schedule["phases"][-1]["items"][0]["price"])
+
+
+def _immediate_change(current: dict[str, Any], price_id: str) -> dict[str, Any]:
+    """A preview and the change itself ask for the same."""
+    change: dict[str, Any] = {
         "items": [{"id": current["items"]["data"][0]["id"], "price": price_id}],
         "proration_behavior": "always_invoice",
-        "payment_behavior": "error_if_incomplete",
-        "cancel_at_period_end": False,
     }
-    if prorated_at:
-        params["proration_date"] = prorated_at
-    call(lambda: connection.api.subscriptions.update(subscription_id, params, {"idempotency_key": key}))
+    if current["status"] == "trialing":
+        # What is free is free for this plan only: else a better one would be had for nothing until then.
+        change["trial_end"] = "now"
+    return change
+
+
+def _price_of(current: dict[str, Any]) -> str:
+    return str(current["items"]["data"][0]["price"]["id"])
 
 
 def change_at_period_end(connection: Connection, *, subscription_id: str, price_id: str) -> None:
-    """Go on with another price when the paid period is over."""
+    """Go on with another price when the paid period is over; the price of now takes back such a wish."""
     current = call(lambda: connection.api.subscriptions.retrieve(subscription_id))
+    # An earlier schedule may have begun with a period that is over, so each change makes its own.
+    release_schedule(connection, subscription_id)
     if current.get("cancel_at_period_end"):
         set_cancellation(connection, subscription_id=subscription_id, at_period_end=False)
-    schedule_id = current.get("schedule")
-    if schedule_id:
-        schedule = call(lambda: connection.api.subscription_schedules.retrieve(_id(schedule_id)))
-    else:
-        schedule = call(
-            lambda: connection.api.subscription_schedules.create({"from_subscription": subscription_id})
-        )
-    first = schedule["phases"][0]
-    phases = [
-        {
-            "items": [{"price": _id(first["items"][0]["price"]), "quantity": 1}],
-            "start_date": first["start_date"],
-            "end_date": first["end_date"],
-        },
-        {"items": [{"price": price_id, "quantity": 1}], "proration_behavior": "none"},
-    ]
+    if _price_of(current) == price_id:
+        return
+    schedule = call(
+        lambda: connection.api.subscription_schedules.create({"from_subscription": subscription_id})
+    )
+    present = schedule["phases"][0]
+    first = {
+        "items": [{"price": _id(present["items"][0]["price"]), "quantity": 1}],
+        "start_date": present["start_date"],
+        "end_date": present["end_date"],
+    }
+    if present.get("trial_end"):
+        # Left out, a trial would end, and be charged, now.
+        first["trial_end"] = present["trial_end"]
+    phases = [first, {"items": [{"price": price_id, "quantity": 1}], "proration_behavior": "none"}]
     call(
         lambda: connection.api.subscription_schedules.update(
             schedule["id"], {"phases": phases, "end_behavior": "release", "proration_behavior": "none"}
