@@ -8,7 +8,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.authentication import caller_of
-from billing import receipt_pdf as pdf
 from billing import receipts
 from common.http import user_id
 from common.ids import parse_uuid
@@ -35,6 +34,9 @@ def receipt_pdf(request: HttpRequest, payment_id: UUID) -> HttpResponseBase:
     """The file, for who paid: the pages' session or an app's bearer token."""
     if "Authorization" not in request.headers and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
+    # What draws PDFs takes its time to load, and few ask for one.
+    from billing import receipt_pdf as pdf
+
     caller = caller_of(request)
     found = receipts.get_receipt(caller.pk, payment_id)
     with receipts.as_read_by(caller):

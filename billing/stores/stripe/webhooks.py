@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import stripe
-
 from billing.stores.stripe.connection import Connection
 
 TOLERANCE_SECONDS = 300
@@ -53,6 +51,8 @@ def verify(connection: Connection, body: bytes, signature: str) -> Event:
 
     https://docs.stripe.com/webhooks#verify-official-libraries
     """
+    import stripe
+
     if not connection.webhook_secret or len(body) > MAX_BYTES:
         raise InvalidWebhook("no secret" if not connection.webhook_secret else "too large")
     try:
